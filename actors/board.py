@@ -1,0 +1,61 @@
+"""What the actors show of themselves to readers in the same process: immutable values, one writer each, nobody asks.
+
+The HTTP API, health and the live view read here; a value is at most one message old.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from portfolio.facts import Balances
+from portfolio.gate import GateState, Liveness
+from portfolio.outcomes import OperationsReport
+from portfolio.views import MarketImage
+from portfolio.wallet import WalletState
+
+
+class SyncShown(msgspec.Struct, frozen=True, kw_only=True):
+    """What a coordinator shows. ``clob_down_since_ms`` is None while the CLOB answers."""
+
+    wallet: WalletState
+    report: OperationsReport | None = None
+    completed_at_ms: int | None = None
+    clob_down_since_ms: int | None = None
+    rpc_up: bool = True
+    data_api_up: bool = True
+    images: tuple[MarketImage, ...] = ()
+    prices: dict[str, int] = {}
+    balances: Balances | None = None
+
+
+class GateShown(msgspec.Struct, frozen=True, kw_only=True):
+    """What a gate shows; with :class:`Liveness` it answers whether a strategy may trade."""
+
+    state: GateState
+
+
+class Board:
+    """The values last shown, by wallet."""
+
+    def __init__(self) -> None:
+        self.sync: dict[str, SyncShown] = {}
+        self.gate: dict[str, GateShown] = {}
+        self.quarantined: tuple[str, ...] = ()
+        self.lease_held = True
+
+    def liveness(self, wallet: str, now_ms: int, sync_interval_ms: int, *, apply_without_rpc: bool) -> Liveness:
+        """The facts that the trade gate judges (R-14)."""
+        shown = self.sync.get(wallet)
+        completed = shown.completed_at_ms if shown is not None else None
+        halted = tuple(image.market_id for image in shown.images if image.halted) if shown is not None else ()
+        return Liveness(
+            first_cycle_complete=shown is not None and shown.wallet.opened and completed is not None,
+            completed_cycle_age_ms=None if completed is None else max(0, now_ms - completed),
+            sync_interval_ms=sync_interval_ms,
+            clob_up=shown is not None and shown.clob_down_since_ms is None,
+            rpc_up=shown is not None and shown.rpc_up,
+            data_api_up=shown is not None and shown.data_api_up,
+            apply_without_rpc=apply_without_rpc,
+            halted_markets=(*halted, *self.quarantined),
+            lease_held=self.lease_held,
+        )

@@ -1,0 +1,131 @@
+"""Floor of the fill benchmarks: the rows of a booked fill, inserted by the driver and nothing else (D-27).
+
+Imports nothing of the product. A fill is a journal row, a fill, an observation, a position, an order and a cursor, with
+ids as long as real ones, the same keys, and the head of the stream moved; a batch is one transaction, durable when it
+returns (SQLite in WAL mode with ``synchronous=FULL``, PostgreSQL with its defaults).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from psycopg2.extras import execute_values
+
+Row = tuple[Any, ...]
+
+TABLES: dict[str, tuple[int, int, tuple[int, ...], bool]] = {
+    # name: text columns, integer columns, places of the key among all columns, whether a row is replaced
+    "floor_journal": (6, 4, (0, 6), False),
+    "floor_fills": (12, 10, (0, 1, 2), False),
+    "floor_observations": (5, 1, (0, 1, 2, 3, 4), False),
+    "floor_positions": (5, 9, (0, 1), True),
+    "floor_orders": (9, 6, (0, 1), True),
+    "floor_cursors": (3, 1, (0, 1), True),
+}
+HEAD = "floor_head"
+LONG_ID = "0x" + "c0" * 32
+TOKEN_ID = "7" * 77
+PAYLOAD = "x" * 430
+
+
+def _columns(name: str) -> list[str]:
+    texts, integers, _key, _replaced = TABLES[name]
+    return [f"t{number}" for number in range(texts)] + [f"n{number}" for number in range(integers)]
+
+
+def _create(name: str) -> str:
+    columns = _columns(name)
+    key = ", ".join(columns[place] for place in TABLES[name][2])
+    typed = ", ".join(f"{column} {'TEXT' if column.startswith('t') else 'BIGINT'} NOT NULL" for column in columns)
+    return f"CREATE TABLE {name} ({typed}, PRIMARY KEY ({key}))"
+
+
+def _insert(name: str, marks: str) -> str:
+    columns = _columns(name)
+    key = [columns[place] for place in TABLES[name][2]]
+    sql = f"INSERT INTO {name} ({', '.join(columns)}) VALUES {marks}"  # noqa: S608  (names of this file)
+    if not TABLES[name][3]:
+        return sql
+    changes = ", ".join(f"{column} = excluded.{column}" for column in columns if column not in key)
+    return f"{sql} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
+
+
+def _row(name: str, number: int) -> Row:
+    texts, integers, _key, replaced = TABLES[name]
+    identity = "main" if replaced else f"00000000-0000-4000-8000-{number:012d}"
+    body = PAYLOAD if name == "floor_journal" else TOKEN_ID
+    values = ["main", identity, LONG_ID, LONG_ID, body, "BUY", *["LIVE"] * 6]
+    return (*values[:texts], *[number] * integers)
+
+
+def _batches(size: int, count: int) -> list[dict[str, list[Row]]]:
+    """The rows of each batch by table; of a row that is replaced only the last, as any writer would."""
+    batches = []
+    for start in range(0, size * count, size):
+        numbers = range(start, start + size)
+        batches.append(
+            {
+                name: [_row(name, number) for number in (numbers[-1:] if replaced else numbers)]
+                for name, (_texts, _integers, _key, replaced) in TABLES.items()
+            }
+        )
+    return batches
+
+
+def _timed(
+    cursor: Any, batches: Sequence[dict[str, list[Row]]], insert: Callable[[Any, str, list[Row]], object]
+) -> float:
+    started = time.perf_counter()
+    for number, batch in enumerate(batches):
+        cursor.execute("BEGIN")
+        cursor.execute(f"UPDATE {HEAD} SET n0 = {number + 1} WHERE n0 = {number}")  # noqa: S608  (two integers)
+        for name, rows in batch.items():
+            insert(cursor, name, rows)
+        cursor.execute("COMMIT")
+    return time.perf_counter() - started
+
+
+def _prepare(cursor: Any) -> None:
+    for statement in (*map(_create, TABLES), f"CREATE TABLE {HEAD} (n0 BIGINT)", f"INSERT INTO {HEAD} VALUES (0)"):  # noqa: S608
+        cursor.execute(statement)
+
+
+def sqlite_seconds(path: Path, size: int, count: int) -> float:
+    """Seconds for ``count`` transactions of ``size`` fills each, into a new SQLite file at ``path``."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = wal")
+    connection.execute("PRAGMA synchronous = full")
+    cursor = connection.cursor()
+    _prepare(cursor)
+    statements = {name: _insert(name, "(" + ", ".join("?" for _ in _columns(name)) + ")") for name in TABLES}
+    seconds = _timed(
+        cursor, _batches(size, count), lambda target, name, rows: target.executemany(statements[name], rows)
+    )
+    connection.close()
+    return seconds
+
+
+def postgres_seconds(url: str, size: int, count: int) -> float:
+    """Seconds for ``count`` transactions of ``size`` fills each, into the PostgreSQL database at ``url``.
+
+    By psycopg2's bulk insert; its ``executemany`` is a round trip a row. Makes its tables, and drops them.
+    """
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    cursor = connection.cursor()
+    _prepare(cursor)
+    statements = {name: _insert(name, "%s") for name in TABLES}
+    seconds = _timed(
+        cursor,
+        _batches(size, count),
+        lambda target, name, rows: execute_values(target, statements[name], rows, page_size=1000),
+    )
+    for name in (*TABLES, HEAD):
+        cursor.execute(f"DROP TABLE {name}")
+    connection.close()
+    return seconds

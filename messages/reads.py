@@ -1,0 +1,128 @@
+"""Requests to the outside world and their answers (D-06).
+
+An actor sends a :data:`Read` through the port ``ExternalReads`` and is *told* a :class:`ReadCompleted` or a
+:class:`ReadFailed`; no exception crosses the port and nobody waits.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from portfolio.facts import (
+    Balances,
+    Certificate,
+    DataPosition,
+    FailureKind,
+    MarketMeta,
+    OpenOrder,
+    Source,
+    TokenRef,
+    Trade,
+)
+
+
+class _Read(msgspec.Struct, frozen=True, kw_only=True):
+    """``wallet`` is the configured name of the wallet, not its address."""
+
+    wallet: str
+
+
+class ReadOpenOrders(_Read, frozen=True, kw_only=True, tag="read_open_orders"):
+    """All live orders of the wallet, every page (L-08, L-29)."""
+
+
+class ReadOrder(_Read, frozen=True, kw_only=True, tag="read_order"):
+    """The fate of one order that is no longer listed (L-06)."""
+
+    order_id: str
+
+
+class ReadTrades(_Read, frozen=True, kw_only=True, tag="read_trades"):
+    """Trades matched at or after ``after_s`` (Unix seconds; 0 = all), unfiltered by token."""
+
+    after_s: int
+
+
+class ReadPositions(_Read, frozen=True, kw_only=True, tag="read_positions"):
+    """The Data API's positions of the wallet, dust included (R-15)."""
+
+
+class ReadMarkets(_Read, frozen=True, kw_only=True, tag="read_markets"):
+    """Metadata of conditions by their ids, or by token ids where the condition is not known yet."""
+
+    condition_ids: tuple[str, ...] = ()
+    token_ids: tuple[str, ...] = ()
+
+
+class ReadBalances(_Read, frozen=True, kw_only=True, tag="read_balances"):
+    """Collateral and tokens at one block. ``block_number`` None pins the newest block past ``confirmations`` (R-31)."""
+
+    tokens: tuple[TokenRef, ...]
+    payouts_of: tuple[str, ...] = ()
+    question_counts_of: tuple[str, ...] = ()
+    block_number: int | None = None
+    block_hash: str | None = None
+
+
+Read: TypeAlias = ReadOpenOrders | ReadOrder | ReadTrades | ReadPositions | ReadMarkets | ReadBalances
+
+
+class OrdersAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="orders"):
+    """Rows of the open-orders reading, by order id, no id twice."""
+
+    orders: tuple[OpenOrder, ...]
+
+
+class OrderAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="order"):
+    """One order, or None when the exchange says it does not know it (404, null or empty)."""
+
+    order_id: str
+    order: OpenOrder | None
+
+
+class TradesAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="trades"):
+    """Trades, oldest first."""
+
+    trades: tuple[Trade, ...]
+
+
+class PositionsAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="positions"):
+    """The Data API's rows."""
+
+    positions: tuple[DataPosition, ...]
+
+
+class MarketsAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="markets"):
+    """Metadata found; an id that was asked for and is absent here is not known to the source (yet)."""
+
+    markets: tuple[MarketMeta, ...]
+
+
+class BalancesAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="balances"):
+    """The chain's answer."""
+
+    balances: Balances
+
+
+Answer: TypeAlias = OrdersAnswer | OrderAnswer | TradesAnswer | PositionsAnswer | MarketsAnswer | BalancesAnswer
+
+
+class ReadCompleted(msgspec.Struct, frozen=True, kw_only=True, tag="read_completed"):
+    """A reading that gave rows; ``certificate.verdict`` says how much they prove."""
+
+    correlation: str
+    certificate: Certificate
+    answer: Answer
+
+
+class ReadFailed(msgspec.Struct, frozen=True, kw_only=True, tag="read_failed"):
+    """A reading that gave nothing that may be believed. ``detail`` is one line for people, without secrets."""
+
+    correlation: str
+    source: Source
+    kind: FailureKind
+    detail: str
+    started_at_ms: int
+    completed_at_ms: int

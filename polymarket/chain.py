@@ -1,0 +1,392 @@
+"""Reader of the chain: all balances of a wallet at one pinned block (D-09, D-28, R-31). The only file that knows web3.
+
+Sans-I/O: web3's codec writes and reads the calls, the driver carries them. Amounts need no conversion: pUSD, bridged
+USDC, wrapped collateral and outcome tokens all count in 1e-6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from eth_abi.exceptions import DecodingError
+from web3 import Web3
+
+from messages.reads import BalancesAnswer, ReadBalances
+from polymarket.payloads import MAX_MICRO
+from polymarket.reading import Findings, ReadContext, ReadResult, Trace, conclude
+from polymarket.requests import HttpRequest, HttpResponse, ReadError, Steps
+from polymarket.rpc import (
+    Block,
+    RpcRefusal,
+    block_request,
+    expect_result,
+    parse_block,
+    parse_data,
+    parse_quantity,
+    result_or_refusal,
+    rpc_request,
+)
+from polymarket.settings import PolymarketSettings
+from portfolio.facts import Balances, CollateralBalance, FailureKind, Payout, QuestionCount, Source, TokenBalance
+
+_CODEC = Web3().codec
+_BATCH = 1000
+_SLOTS = (0, 1)
+
+
+def _selector(signature: str) -> bytes:
+    return bytes(Web3.keccak(text=signature)[:4])
+
+
+_AGGREGATE = _selector("aggregate3((address,bool,bytes)[])")
+_BLOCK_NUMBER = _selector("getBlockNumber()")
+_BALANCE_OF = _selector("balanceOf(address)")
+_BALANCE_OF_BATCH = _selector("balanceOfBatch(address[],uint256[])")
+_PAYOUT_DENOMINATOR = _selector("payoutDenominator(bytes32)")
+_PAYOUT_NUMERATOR = _selector("payoutNumerators(bytes32,uint256)")
+_QUESTION_COUNT = _selector("getQuestionCount(bytes32)")
+
+
+class ChainMemory:
+    """What was learnt of an RPC endpoint and holds from read to read, until a read fails.
+
+    ``verified`` are the contracts whose code was seen, ``by_hash`` whether calls at a block hash (EIP-1898) work,
+    ``batch`` how many calls and tokens one request may carry, ``finalized`` whether that tag works.
+    """
+
+    def __init__(self) -> None:
+        self.chain_id: int | None = None
+        self.verified: set[str] = set()
+        self.by_hash = True
+        self.batch = _BATCH
+        self.finalized = True
+
+    def forget(self) -> None:
+        """After a failure the endpoint may be another one: verify chain and contracts again."""
+        self.chain_id = None
+        self.verified = set()
+
+
+class _Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One call inside a multicall. ``weight`` is the number of values it returns."""
+
+    name: str
+    target: str
+    data: bytes
+    returns: str = "uint256"
+    weight: int = 1
+    may_fail: bool = False
+
+
+def read_balances(
+    settings: PolymarketSettings, read: ReadBalances, context: ReadContext, memory: ChainMemory
+) -> Steps[ReadResult]:
+    """Collateral, outcome tokens, payouts and question counts at one block; nothing of it from another block.
+
+    Chain id and the contracts' code are checked before they are first believed, and again after any failure.
+    """
+
+    def body(trace: Trace) -> Steps[Findings]:
+        try:
+            return (yield from _balances(trace, settings, read, memory))
+        except ReadError:
+            memory.forget()
+            raise
+
+    return conclude(Source.CHAIN_BALANCES, context, body)
+
+
+def _balances(trace: Trace, settings: PolymarketSettings, read: ReadBalances, memory: ChainMemory) -> Steps[Findings]:
+    block = yield from _pin(trace, settings, read, memory)
+    plan, values = yield from _values(trace, settings, read, block, memory)
+    balances = plan.balances(block, values)
+    return Findings(
+        rows=(*balances.collateral, *balances.tokens, *balances.payouts, *balances.question_counts),
+        answer=BalancesAnswer(balances=balances),
+        parameters=(("wallet", read.wallet), ("address", plan.owner), ("tokens", str(len(read.tokens)))),
+        block_number=block.number,
+        block_hash=block.hash,
+        block_time_ms=block.time_ms,
+    )
+
+
+def _values(
+    trace: Trace, settings: PolymarketSettings, read: ReadBalances, block: Block, memory: ChainMemory
+) -> Steps[tuple[_Plan, list[Any]]]:
+    """The results of all calls at the block: in one multicall, or in as many halves as the RPC insists on.
+
+    A call at the block's hash cannot be answered from another block. Where the RPC does not take a hash, the call goes
+    by number, and the block's hash is looked up again afterwards.
+    """
+    by_hash = memory.by_hash
+    while True:
+        plan = _Plan(settings, read, memory.batch)
+        found = yield from _aggregate(trace, settings, plan.calls, _At(block, by_hash, memory.batch))
+        if not isinstance(found, RpcRefusal):
+            break
+        if by_hash:
+            by_hash = False
+        elif memory.batch > 1 and sum(call.weight for call in plan.calls) > 1:
+            memory.batch = max(1, min(memory.batch, sum(call.weight for call in plan.calls)) // 2)
+        else:
+            raise found.as_error()
+    memory.by_hash = by_hash
+    if not by_hash:
+        after = yield from _known_block(trace, settings, hex(block.number))
+        if after.hash != block.hash:
+            raise ReadError(FailureKind.REFUSED, f"block {block.number} was replaced while it was read; read again")
+    return plan, found
+
+
+def _pin(trace: Trace, settings: PolymarketSettings, read: ReadBalances, memory: ChainMemory) -> Steps[Block]:
+    """The block to read at; what must be verified first is asked for in the same round."""
+    checks = _checks(settings, read, memory)
+    tag = _first_tag(settings, read, memory)
+    request = block_request(settings.rpc_url, tag)
+    responses = yield from trace.ask_all((request, *checks.values()))
+    _judge(settings, memory, checks, responses[1:])
+    block = parse_block(request, responses[0])
+    if tag == "finalized" and block is None:
+        memory.finalized = False
+        tag = "latest"
+        block = yield from _block(trace, settings, tag)
+    if block is None:
+        raise ReadError(FailureKind.REFUSED, f"block {tag} is not known to the RPC; is it behind, or pruned?")
+    back = settings.fallback_confirmations if settings.confirmations is None else settings.confirmations
+    if tag == "latest" and back:
+        older = hex(max(0, block.number - back))
+        block = yield from _known_block(trace, settings, older)
+    if read.block_hash is not None and block.hash != read.block_hash.lower():
+        raise ReadError(FailureKind.REFUSED, f"block {block.number} was replaced since it was pinned; pin another one")
+    return block
+
+
+def _first_tag(settings: PolymarketSettings, read: ReadBalances, memory: ChainMemory) -> str:
+    if read.block_number is not None:
+        return hex(read.block_number)
+    return "finalized" if settings.confirmations is None and memory.finalized else "latest"
+
+
+def _checks(settings: PolymarketSettings, read: ReadBalances, memory: ChainMemory) -> dict[str, HttpRequest]:
+    """Requests still needed before the chain is believed: by contract address, and "" for the chain id."""
+    needed = [settings.multicall, *(address for _, address in settings.collateral_buckets)]
+    needed += [token.contract for token in read.tokens]
+    needed += [settings.neg_risk_adapter] if read.question_counts_of else []
+    needed += [settings.conditional_tokens] if read.payouts_of else []
+    unseen = dict.fromkeys(address.lower() for address in needed if address.lower() not in memory.verified)
+    checks = {address: rpc_request(settings.rpc_url, "eth_getCode", address, "latest") for address in unseen}
+    if memory.chain_id is None:
+        checks[""] = rpc_request(settings.rpc_url, "eth_chainId")
+    return checks
+
+
+def _judge(
+    settings: PolymarketSettings,
+    memory: ChainMemory,
+    checks: dict[str, HttpRequest],
+    responses: Sequence[HttpResponse],
+) -> None:
+    answers = dict(zip(checks, responses, strict=True))
+    if "" in answers:
+        chain_id = parse_quantity(checks[""], expect_result(checks[""], answers.pop("")))
+        if chain_id != settings.chain_id:
+            raise ReadError(
+                FailureKind.WRONG_CHAIN,
+                f"the RPC's chain id was {chain_id}, expected {settings.chain_id}; check polygon.rpc_url",
+            )
+        memory.chain_id = chain_id
+    for address, response in answers.items():
+        if expect_result(checks[address], response) in {b'"0x"', b'""', b"null"}:
+            raise ReadError(
+                FailureKind.NO_CONTRACT,
+                f"there was no contract at {address} on chain {settings.chain_id}; check the addresses under polygon",
+            )
+        memory.verified.add(address)
+
+
+def _block(trace: Trace, settings: PolymarketSettings, tag: str) -> Steps[Block | None]:
+    request = block_request(settings.rpc_url, tag)
+    return parse_block(request, (yield from trace.ask(request)))
+
+
+def _known_block(trace: Trace, settings: PolymarketSettings, tag: str) -> Steps[Block]:
+    block = yield from _block(trace, settings, tag)
+    if block is None:
+        raise ReadError(FailureKind.REFUSED, f"block {tag} is not known to the RPC; is it behind, or pruned?")
+    return block
+
+
+class _Plan:
+    """Which calls a read needs, and how their results become balances."""
+
+    def __init__(self, settings: PolymarketSettings, read: ReadBalances, batch: int) -> None:
+        self.owner = settings.wallet(read.wallet).address.lower()
+        self._read = read
+        self._buckets = settings.collateral_buckets
+        by_contract: dict[str, dict[str, None]] = {}
+        for token in read.tokens:
+            by_contract.setdefault(token.contract.lower(), {})[token.token_id] = None
+        self._parts = [
+            (contract, list(ids)[start : start + batch])
+            for contract, ids in by_contract.items()
+            for start in range(0, len(ids), batch)
+        ]
+        self.calls = [
+            *self._collateral_calls(),
+            *self._payout_calls(settings.conditional_tokens),
+            *self._count_calls(settings.neg_risk_adapter),
+            *self._token_calls(),
+        ]
+
+    def _collateral_calls(self) -> list[_Call]:
+        data = _BALANCE_OF + _CODEC.encode(["address"], [self.owner])
+        return [_Call(name=f"balance of {name}", target=address, data=data) for name, address in self._buckets]
+
+    def _payout_calls(self, contract: str) -> list[_Call]:
+        calls = []
+        for condition in self._read.payouts_of:
+            word = bytes.fromhex(condition.removeprefix("0x")).rjust(32, b"\0")
+            calls.append(_Call(name=f"payout of {condition}", target=contract, data=_PAYOUT_DENOMINATOR + word))
+            for slot in _SLOTS:
+                data = _PAYOUT_NUMERATOR + word + slot.to_bytes(32, "big")
+                # a condition that was never prepared has no slots, and asking for one reverts
+                calls.append(_Call(name=f"payout of {condition}", target=contract, data=data, may_fail=True))
+        return calls
+
+    def _count_calls(self, contract: str) -> list[_Call]:
+        calls = []
+        for market in self._read.question_counts_of:
+            word = bytes.fromhex(market.removeprefix("0x")).rjust(32, b"\0")
+            calls.append(_Call(name=f"question count of {market}", target=contract, data=_QUESTION_COUNT + word))
+        return calls
+
+    def _token_calls(self) -> list[_Call]:
+        """One ``balanceOfBatch`` per contract (D-28), or per part where there are more tokens than a batch takes."""
+        return [_tokens_call(contract, self.owner, ids) for contract, ids in self._parts]
+
+    def balances(self, block: Block, values: Sequence[Any]) -> Balances:
+        """Put the results, in the order of the calls, where they belong."""
+        rest = iter(values)
+        collateral = tuple(CollateralBalance(name=name, amount_micro=next(rest)) for name, _ in self._buckets)
+        payouts = []
+        for condition in self._read.payouts_of:
+            denominator, numerators = next(rest), tuple(next(rest) for _ in _SLOTS)
+            if denominator:
+                payouts.append(Payout(condition_id=condition, numerators=numerators, denominator=denominator))
+        counts = tuple(
+            QuestionCount(neg_risk_market_id=market, count=next(rest)) for market in self._read.question_counts_of
+        )
+        tokens = [
+            TokenBalance(token_id=token, amount_micro=amount)
+            for _, ids in self._parts
+            for token, amount in zip(ids, next(rest), strict=True)
+        ]
+        return Balances(
+            block_number=block.number,
+            block_hash=block.hash,
+            block_time_ms=block.time_ms,
+            collateral=collateral,
+            tokens=tuple(sorted(tokens, key=lambda balance: balance.token_id)),
+            payouts=tuple(payouts),
+            question_counts=counts,
+        )
+
+
+def _tokens_call(contract: str, owner: str, ids: Sequence[str]) -> _Call:
+    # an address is encoded as the integer it is: the same bytes, in a third of the time of checked addresses
+    owners = [int(owner, 16)] * len(ids)
+    return _Call(
+        name=f"balances of {len(ids)} tokens",
+        target=contract,
+        data=_BALANCE_OF_BATCH + _CODEC.encode(["uint256[]", "uint256[]"], [owners, [int(token) for token in ids]]),
+        returns="uint256[]",
+        weight=len(ids),
+    )
+
+
+class _At(msgspec.Struct, frozen=True):
+    """Where and how the calls run."""
+
+    block: Block
+    by_hash: bool
+    batch: int
+
+    def parameter(self) -> object:
+        """The block parameter of ``eth_call``."""
+        if self.by_hash:
+            return {"blockHash": self.block.hash, "requireCanonical": True}
+        return hex(self.block.number)
+
+
+def _aggregate(
+    trace: Trace, settings: PolymarketSettings, calls: Sequence[_Call], at: _At
+) -> Steps[list[Any] | RpcRefusal]:
+    """Results of the calls in their order, or the first refusal. Every multicall proves the block it ran at."""
+    shards = _shards(calls, at.batch)
+    requests = [_multicall(settings, shard, at) for shard in shards]
+    replies = yield from trace.try_all(requests)
+    values: list[Any] = []
+    for shard, request, reply in zip(shards, requests, replies, strict=True):
+        result = result_or_refusal(request, reply)
+        if isinstance(result, RpcRefusal):
+            return result
+        number, *rest = _results(request, shard, parse_data(request, result), settings)
+        if number != at.block.number:
+            raise ReadError(
+                FailureKind.MALFORMED,
+                f"the multicall ran at block {number}, expected {at.block.number}; is the RPC split?",
+            )
+        values += rest
+    return values
+
+
+def _shards(calls: Sequence[_Call], batch: int) -> list[list[_Call]]:
+    shards: list[list[_Call]] = [[]]
+    weight = 0
+    for call in calls:
+        if shards[-1] and weight + call.weight > batch:
+            shards.append([])
+            weight = 0
+        shards[-1].append(call)
+        weight += call.weight
+    return shards
+
+
+def _multicall(settings: PolymarketSettings, calls: Sequence[_Call], at: _At) -> HttpRequest:
+    target = settings.multicall.lower()
+    packed = [(target, True, _BLOCK_NUMBER), *((call.target.lower(), True, call.data) for call in calls)]
+    data = _AGGREGATE + _CODEC.encode(["(address,bool,bytes)[]"], [packed])
+    return rpc_request(settings.rpc_url, "eth_call", {"to": target, "data": "0x" + data.hex()}, at.parameter())
+
+
+def _results(
+    request: HttpRequest, calls: Sequence[_Call], data: bytes, settings: PolymarketSettings
+) -> tuple[Any, ...]:
+    number = _Call(name="the block number", target=settings.multicall, data=_BLOCK_NUMBER)
+    expected = (number, *calls)
+    try:
+        (results,) = _CODEC.decode(["(bool,bytes)[]"], data)
+        return tuple(_value(call, result) for call, result in zip(expected, results, strict=True))
+    except (DecodingError, ValueError, OverflowError):
+        raise ReadError(
+            FailureKind.MALFORMED, f"{request.label}: the multicall's result was not what its contract returns"
+        ) from None
+
+
+def _value(call: _Call, result: tuple[bool, bytes]) -> Any:
+    """What a call returned; amounts that no wallet can hold are no amounts."""
+    success, returned = result
+    if not success:
+        if call.may_fail:
+            return 0
+        raise ReadError(
+            FailureKind.NO_CONTRACT,
+            f"{call.name}: the call to {call.target} reverted; check that address under polygon",
+        )
+    (value,) = _CODEC.decode([call.returns], returned)
+    amounts = value if isinstance(value, tuple | list) else (value,)
+    if len(amounts) != call.weight or any(amount > MAX_MICRO for amount in amounts):
+        raise ReadError(FailureKind.MALFORMED, f"{call.name}: the result was out of range")
+    return value

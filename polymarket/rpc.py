@@ -1,0 +1,137 @@
+"""JSON-RPC envelopes: requests, results, refusals, quantities and blocks. No ABI, no web3; see ``chain``."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from polymarket.payloads import MalformedPayload
+from polymarket.reading import expect_json, expect_ok
+from polymarket.requests import HttpReply, HttpRequest, HttpResponse, ReadError, T
+from portfolio.facts import FailureKind
+
+_QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
+_HASH = re.compile(r"0x[0-9a-fA-F]{64}")
+_LIMIT_EXCEEDED = -32005
+_MS_PER_S = 1000
+_REFUSING = frozenset({400, 413})
+
+
+class RpcRefusal(msgspec.Struct, frozen=True, kw_only=True):
+    """The node answered that it would not: a parameter form it does not know, a call too large, state it lacks."""
+
+    code: int
+    detail: str
+
+    def as_error(self) -> ReadError:
+        """The refusal as the end of the read."""
+        kind = FailureKind.THROTTLED if self.code == _LIMIT_EXCEEDED else FailureKind.REFUSED
+        return ReadError(kind, self.detail)
+
+
+class Block(msgspec.Struct, frozen=True, kw_only=True):
+    """Number, hash and time of a block."""
+
+    number: int
+    hash: str
+    time_ms: int
+
+
+class _Error(msgspec.Struct):
+    code: int = 0
+
+
+class _Envelope(msgspec.Struct):
+    result: msgspec.Raw = msgspec.Raw(b"null")
+    error: _Error | None = None
+
+
+class _BlockWire(msgspec.Struct):
+    number: str
+    hash: str
+    timestamp: str
+
+
+def rpc_request(url: str, method: str, *params: object) -> HttpRequest:
+    """A call of ``method``; all methods used here only read (S-21)."""
+    body = msgspec.json.encode({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+    return HttpRequest(label=method, method="POST", url=url, body=body)
+
+
+def block_request(url: str, tag: str) -> HttpRequest:
+    """The header of a block by hex number or tag."""
+    return rpc_request(url, "eth_getBlockByNumber", tag, False)
+
+
+def result_or_refusal(request: HttpRequest, reply: HttpReply) -> bytes | RpcRefusal:
+    """The raw JSON of the result, or the refusal; transport failures and bodies that are neither end the read."""
+    if isinstance(reply, HttpResponse) and reply.status in _REFUSING:
+        return RpcRefusal(code=reply.status, detail=f"{request.label}: the RPC refused it with status {reply.status}")
+    envelope = expect_json(request, expect_ok(request, reply), _decode_envelope)
+    if envelope.error is None:
+        return bytes(envelope.result)
+    return RpcRefusal(
+        code=envelope.error.code, detail=f"{request.label}: the RPC answered with error {envelope.error.code}"
+    )
+
+
+def expect_result(request: HttpRequest, reply: HttpReply) -> bytes:
+    """The raw JSON of the result; a refusal ends the read."""
+    result = result_or_refusal(request, reply)
+    if isinstance(result, RpcRefusal):
+        raise result.as_error()
+    return result
+
+
+def parse_block(request: HttpRequest, reply: HttpReply) -> Block | None:
+    """The block, or None where the node does not know it or the tag."""
+    result = result_or_refusal(request, reply)
+    if isinstance(result, RpcRefusal):
+        if result.code == _LIMIT_EXCEEDED:
+            raise result.as_error()
+        return None
+    if result == b"null":
+        return None
+    wire = _decode(request, result, _BlockWire)
+    if _HASH.fullmatch(wire.hash) is None:
+        raise ReadError(FailureKind.MALFORMED, f"{request.label}: the block's hash was not 32 bytes")
+    return Block(
+        number=_quantity(request, wire.number),
+        hash=wire.hash.lower(),
+        time_ms=_quantity(request, wire.timestamp) * _MS_PER_S,
+    )
+
+
+def parse_quantity(request: HttpRequest, result: bytes) -> int:
+    """An integer as JSON-RPC writes it: ``"0x…"``."""
+    return _quantity(request, _decode(request, result, str))
+
+
+def parse_data(request: HttpRequest, result: bytes) -> bytes:
+    """Bytes as JSON-RPC writes them: ``"0x…"``."""
+    text = _decode(request, result, str)
+    try:
+        return bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        raise ReadError(FailureKind.MALFORMED, f"{request.label}: the result was not hexadecimal") from None
+
+
+def _decode_envelope(body: bytes) -> _Envelope:
+    try:
+        return msgspec.json.decode(body, type=_Envelope)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise MalformedPayload("the body was not a JSON-RPC response") from None
+
+
+def _decode(request: HttpRequest, result: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(result, type=kind)
+    except msgspec.MsgspecError:
+        raise ReadError(FailureKind.MALFORMED, f"{request.label}: the result had another shape") from None
+
+
+def _quantity(request: HttpRequest, text: str) -> int:
+    if _QUANTITY.fullmatch(text) is None:
+        raise ReadError(FailureKind.MALFORMED, f"{request.label}: a quantity was not hexadecimal")
+    return int(text, 16)

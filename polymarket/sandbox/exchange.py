@@ -1,0 +1,286 @@
+"""The exchange: takes orders, matches them by price and time, and remembers orders and trades.
+
+A BUY of one outcome also meets a BUY of the other (the shares are minted), a SELL a SELL (they are merged). Matching
+is immediate; settlement on the chain is the world's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from polymarket.sandbox import addresses
+from polymarket.sandbox.amounts import ONE, notional, taker_fee
+from polymarket.sandbox.chain import COIN, Chain
+from polymarket.sandbox.markets import Directory, Market
+from polymarket.sandbox.names import Names
+from polymarket.sandbox.trading import (
+    BUY,
+    CANCELED,
+    CANCELED_EXPIRED,
+    CANCELED_NOT_BACKED,
+    CANCELED_RESOLVED,
+    LIVE,
+    MATCHED,
+    SELL,
+    Leg,
+    Order,
+    OrderRefusedError,
+    OrderTerms,
+    Party,
+    Trade,
+    taker_price,
+)
+
+_KILLED = "CANCELED_order couldn't be fully filled. FOK orders are fully filled or killed."
+_NS_PER_MS = 1_000_000
+_MS_PER_S = 1000
+
+
+class Exchange:
+    """Order books of all markets, and every order and trade there ever was."""
+
+    def __init__(self, chain: Chain, directory: Directory, names: Names) -> None:
+        self.orders: dict[str, Order] = {}
+        self.trades: dict[str, Trade] = {}
+        self._chain = chain
+        self._directory = directory
+        self._names = names
+        self.unsettled: dict[str, Trade] = {}
+        self._resting: dict[str, dict[str, dict[str, Order]]] = {}
+        self._live: dict[str, dict[str, Order]] = {}
+        self._trades_of: dict[str, list[Trade]] = {}
+        self._sequence = 0
+
+    def resting(self, token: str, side: str) -> list[Order]:
+        """Live orders of a token and side, the oldest first."""
+        return list(self._resting.get(token, {}).get(side, {}).values())
+
+    def live_orders(self, address: str) -> list[Order]:
+        """Live orders of everybody who trades for that address, the oldest first."""
+        return list(self._live.get(address, {}).values())
+
+    def trades_of(self, address: str) -> list[Trade]:
+        """Every trade that the address has a part in, the oldest first."""
+        return list(self._trades_of.get(address, ()))
+
+    def place(self, party: Party, terms: OrderTerms, now_ms: int, order_id: str = "") -> tuple[Order, Trade | None]:
+        """Take an order and match it. Raises :class:`OrderRefusedError` with the exchange's text."""
+        market = self._market(terms.token)
+        self._check(party, terms, market)
+        order = self.record(party, terms, now_ms, order_id)
+        makers = list(self._takeable(order, market))
+        if terms.order_type == "FOK" and sum(size for _, size in makers) < terms.size:
+            order.status = _KILLED
+            return order, None
+        trade = self.match(order, makers, now_ms) if makers else None
+        if order.remaining == 0:
+            order.status = MATCHED
+        elif terms.order_type in {"FOK", "FAK"}:
+            order.status = CANCELED
+        else:
+            self._rest(order)
+        return order, trade
+
+    def record(self, party: Party, terms: OrderTerms, now_ms: int, order_id: str = "") -> Order:
+        """An order that is known but not in the book (yet)."""
+        market = self._market(terms.token)
+        self._sequence += 1
+        order = Order(
+            order_id=order_id or self._names.hash32("order"),
+            party=party,
+            condition_id=market.condition_id,
+            outcome=market.outcome_of(terms.token),
+            terms=terms,
+            created_ms=now_ms,
+            sequence=self._sequence,
+        )
+        if order.order_id in self.orders:
+            raise OrderRefusedError("order already exists; change its salt or timestamp")
+        self.orders[order.order_id] = order
+        return order
+
+    def match(self, taker: Order, makers: Sequence[tuple[Order, int]], now_ms: int, *, listed: bool = True) -> Trade:
+        """One trade of the taker with these makers and sizes, in this order."""
+        market = self._market(taker.terms.token)
+        legs = tuple(_leg(maker, size) for maker, size in makers)
+        self._sequence += 1
+        trade = Trade(
+            trade_id=self._names.uuid("trade"),
+            taker_order_id=taker.order_id,
+            taker=taker.party,
+            condition_id=market.condition_id,
+            token=taker.terms.token,
+            outcome=taker.outcome,
+            side=taker.terms.side,
+            price=taker.terms.price,
+            size=sum(leg.size for leg in legs),
+            legs=legs,
+            matched_ns=now_ms * _NS_PER_MS + self._sequence % _NS_PER_MS,
+            updated_ms=now_ms,
+            sequence=self._sequence,
+            taker_fee=_fee(legs, taker.terms.token, market),
+            listed=listed,
+        )
+        self.trades[trade.trade_id] = trade
+        self.unsettled[trade.trade_id] = trade
+        for address in trade.parties:
+            self._trades_of.setdefault(address, []).append(trade)
+        for order, size in ((taker, trade.size), *makers):
+            self._fill(order, size, trade.trade_id)
+        return trade
+
+    def rest(self, party: Party, terms: OrderTerms, now_ms: int) -> Order:
+        """Put an order into the book without matching it; for quotes that must not trade on arrival."""
+        order = self.record(party, terms, now_ms)
+        self._rest(order)
+        return order
+
+    def cancel(self, order_id: str, status: str = CANCELED) -> Order:
+        """Take an order out of the book. Raises :class:`OrderRefusedError` where it is not live."""
+        order = self.orders.get(order_id)
+        if order is None or not order.live:
+            raise OrderRefusedError("order can't be found - already canceled or matched")
+        order.status = status
+        self._unrest(order)
+        return order
+
+    def cancel_where(self, wanted: Callable[[Order], bool], status: str) -> list[Order]:
+        """Cancel every live order that is wanted."""
+        found = [order for sides in self._resting.values() for book in sides.values() for order in book.values()]
+        return [self.cancel(order.order_id, status) for order in found if wanted(order)]
+
+    def expire(self, now_ms: int) -> None:
+        """Cancel what is past its expiration."""
+        self.cancel_where(lambda order: 0 < order.terms.expires_s * _MS_PER_S <= now_ms, CANCELED_EXPIRED)
+
+    def close_market(self, condition_id: str) -> None:
+        """Cancel every order of a resolved market."""
+        self.cancel_where(lambda order: order.condition_id == condition_id, CANCELED_RESOLVED)
+
+    def best_prices(self, token: str) -> tuple[int | None, int | None]:
+        """Best bid and best ask of a token, orders on the other outcome included."""
+        bids, asks = self.levels(token)
+        return max(bids, default=None), min(asks, default=None)
+
+    def levels(self, token: str) -> tuple[dict[int, int], dict[int, int]]:
+        """Bids and asks of a token: open shares by price, orders on the other outcome at their complement."""
+        other = self._market(token).opposite(token)
+        bids: dict[int, int] = {}
+        asks: dict[int, int] = {}
+        for levels, side, mirrored in ((bids, BUY, SELL), (asks, SELL, BUY)):
+            for order in self.resting(token, side):
+                levels[order.terms.price] = levels.get(order.terms.price, 0) + order.remaining
+            for order in self.resting(other, mirrored):
+                levels[ONE - order.terms.price] = levels.get(ONE - order.terms.price, 0) + order.remaining
+        return bids, asks
+
+    def available(self, address: str, market: Market, token: str) -> int:
+        """Shares that can be sold: the balance less what unsettled matches still take from it."""
+        balance = self._chain.balance(market.token_contract, address, int(token))
+        return balance - sum(self._unsettled_sales(address, token))
+
+    def backed(self, order: Order) -> bool:
+        """Whether the maker could deliver what is still open of an order."""
+        if order.terms.side == SELL:
+            market = self._market(order.terms.token)
+            return self.available(order.party.address, market, order.terms.token) >= order.remaining
+        cash = self._chain.balance(addresses.PUSD, order.party.address, COIN)
+        return cash >= notional(order.remaining, order.terms.price)
+
+    def _market(self, token: str) -> Market:
+        market = self._directory.by_token.get(token)
+        if market is None:
+            raise OrderRefusedError("invalid token id; use one of a market that the exchange lists")
+        return market
+
+    def _check(self, party: Party, terms: OrderTerms, market: Market) -> None:
+        if market.closed:
+            raise OrderRefusedError("market is closed; it takes no orders")
+        if terms.side not in {BUY, SELL}:
+            raise OrderRefusedError(f"invalid side {terms.side[:10]!r}; expected BUY or SELL")
+        if terms.price % market.tick or not market.tick <= terms.price <= ONE - market.tick:
+            raise OrderRefusedError(f"order {terms.token[:12]} is invalid. Price breaks minimum tick size rule")
+        if terms.size < market.minimum_size:
+            raise OrderRefusedError(f"order {terms.token[:12]} is invalid. Size lower than the minimum")
+        order = Order(
+            order_id="", party=party, condition_id="", outcome="", terms=terms, created_ms=0, sequence=0
+        )
+        if not self.backed(order):
+            raise OrderRefusedError("not enough balance / allowance")
+        if terms.post_only and any(True for _ in self._crossing(order, market)):
+            raise OrderRefusedError("invalid post-only order: order crosses book")
+
+    def _takeable(self, taker: Order, market: Market) -> Iterator[tuple[Order, int]]:
+        """Makers that the taker meets and what it takes from each; makers who cannot deliver lose their order."""
+        wanted = taker.terms.size
+        for maker in self._crossing(taker, market):
+            if wanted == 0:
+                return
+            if not self.backed(maker):
+                self.cancel(maker.order_id, CANCELED_NOT_BACKED)
+                continue
+            size = min(wanted, maker.remaining)
+            wanted -= size
+            yield maker, size
+
+    def _crossing(self, taker: Order, market: Market) -> list[Order]:
+        """Resting orders of others that the taker's price meets, the best for the taker first."""
+        terms = taker.terms
+        other = market.opposite(terms.token)
+        own_side, sign = (SELL, 1) if terms.side == BUY else (BUY, -1)
+        priced = [(order.terms.price, order) for order in self.resting(terms.token, own_side)]
+        priced += [(ONE - order.terms.price, order) for order in self.resting(other, terms.side)]
+        met = [(sign * price, order.sequence, order) for price, order in priced if sign * price <= sign * terms.price]
+        return [order for *_, order in sorted(met, key=lambda row: row[:2]) if order.party.address != taker.party.address]
+
+    def _unsettled_sales(self, address: str, token: str) -> Iterator[int]:
+        for trade in self.unsettled.values():
+            if (trade.taker.address, trade.token, trade.side) == (address, token, SELL):
+                yield trade.size
+            for leg in trade.legs:
+                if (leg.party.address, leg.token, leg.side) == (address, token, SELL):
+                    yield leg.size
+
+    def _fill(self, order: Order, size: int, trade_id: str) -> None:
+        order.matched += size
+        order.trade_ids.append(trade_id)
+        if order.remaining == 0 and order.status == LIVE:
+            order.status = MATCHED
+            self._unrest(order)
+
+    def _rest(self, order: Order) -> None:
+        book = self._resting.setdefault(order.terms.token, {}).setdefault(order.terms.side, {})
+        book[order.order_id] = order
+        self._live.setdefault(order.party.address, {})[order.order_id] = order
+
+    def _unrest(self, order: Order) -> None:
+        self._resting.get(order.terms.token, {}).get(order.terms.side, {}).pop(order.order_id, None)
+        self._live.get(order.party.address, {}).pop(order.order_id, None)
+
+
+def counter_terms(order: Order, market: Market, *, cross: bool) -> OrderTerms:
+    """Terms of an order that exactly takes ``order``: on the same token, or (``cross``) on the other outcome."""
+    terms = order.terms
+    if cross:
+        return replace(terms, token=market.opposite(terms.token), price=ONE - terms.price)
+    return replace(terms, side=SELL if terms.side == BUY else BUY)
+
+
+def _leg(maker: Order, size: int) -> Leg:
+    return Leg(
+        order_id=maker.order_id,
+        party=maker.party,
+        token=maker.terms.token,
+        outcome=maker.outcome,
+        side=maker.terms.side,
+        price=maker.terms.price,
+        size=size,
+    )
+
+
+def _fee(legs: Sequence[Leg], token: str, market: Market) -> int:
+    """The taker's fee, computed for each maker level (R-20)."""
+    return sum(
+        taker_fee(leg.size, taker_price(leg, token), market.fee_rate, market.fee_exponent) for leg in legs
+    )

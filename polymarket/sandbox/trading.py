@@ -1,0 +1,119 @@
+"""Orders and trades as the exchange keeps them. Behaviour is in ``exchange``; the wire form in ``server_clob``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from polymarket.sandbox.amounts import ONE
+
+BUY, SELL = "BUY", "SELL"
+LIVE, MATCHED, MINED, CONFIRMED, FAILED = "LIVE", "MATCHED", "MINED", "CONFIRMED", "FAILED"
+CANCELED = "CANCELED"
+CANCELED_NOT_BACKED = "CANCELED_NOT_ENOUGH_BALANCE"
+CANCELED_RESOLVED = "CANCELED_MARKET_RESOLVED"
+CANCELED_EXPIRED = "CANCELED_EXPIRED_ORDER"
+
+
+class OrderRefusedError(Exception):
+    """The exchange does not take an order, a cancel or an action; the text is what its API answers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Party:
+    """Who trades: the API key, and the address that holds the tokens."""
+
+    owner: str
+    address: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderTerms:
+    """What an order asks for; sizes and prices in 1e-6. ``expires_s`` 0 means never."""
+
+    token: str
+    side: str
+    price: int
+    size: int
+    order_type: str = "GTC"
+    expires_s: int = 0
+    post_only: bool = False
+
+
+@dataclass(kw_only=True)
+class Order:
+    """An order and how far it is filled. ``matched`` only rises."""
+
+    order_id: str
+    party: Party
+    condition_id: str
+    outcome: str
+    terms: OrderTerms
+    created_ms: int
+    sequence: int
+    status: str = LIVE
+    matched: int = 0
+    trade_ids: list[str] = field(default_factory=list)
+
+    @property
+    def remaining(self) -> int:
+        """Shares (1e-6) still open."""
+        return self.terms.size - self.matched
+
+    @property
+    def live(self) -> bool:
+        """Whether it rests in the book."""
+        return self.status == LIVE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leg:
+    """One maker order's part in a trade, with the maker's own token, side and price."""
+
+    order_id: str
+    party: Party
+    token: str
+    outcome: str
+    side: str
+    price: int
+    size: int
+
+
+@dataclass(kw_only=True)
+class Trade:
+    """A match of one taker order with some maker orders, and how far its settlement got.
+
+    ``blocks_to_wait`` counts blocks in which it is not yet sent; ``doomed`` lets its transaction fail; ``listed`` is
+    False for a match that the trade list never shows (a chain fill of an unknown order).
+    """
+
+    trade_id: str
+    taker_order_id: str
+    taker: Party
+    condition_id: str
+    token: str
+    outcome: str
+    side: str
+    price: int
+    size: int
+    legs: tuple[Leg, ...]
+    matched_ns: int
+    updated_ms: int
+    sequence: int
+    status: str = MATCHED
+    transaction_hash: str = ""
+    block: int | None = None
+    taker_fee: int = 0
+    blocks_to_wait: int = 0
+    doomed: bool = False
+    listed: bool = True
+    error: str = ""
+
+    @property
+    def parties(self) -> set[str]:
+        """Addresses of everybody in it."""
+        return {self.taker.address, *(leg.party.address for leg in self.legs)}
+
+
+def taker_price(leg: Leg, taker_token: str) -> int:
+    """The taker's price for a leg: the maker's own where both trade one token, else its complement."""
+    return leg.price if leg.token == taker_token else ONE - leg.price

@@ -1,0 +1,314 @@
+"""Turning a confirmed difference into entries (L-13, L-15): the cause that cash confirms, else UNTRACKED.
+
+Costs follow R-13 and R-23: transfers and unexplained increases come in at the mark, openings at the Data API's entry
+cost, reductions leave at own cost with P&L 0; all of them marked estimated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from portfolio.entries import (
+    Adjustment,
+    Carry,
+    Cause,
+    Conversion,
+    EconomicTime,
+    FillState,
+    Merge,
+    Redemption,
+    Split,
+    Trade,
+)
+from portfolio.facts import Side
+from portfolio.position import EntryEffect
+from portfolio.rows import NS_PER_MS, adjustment_rows, fill_row
+from portfolio.state import BookedAdjustment, Draft, fill_key
+from portfolio.units import floor_share, mul_price
+from portfolio.views import CauseHint, ExternalView
+
+ADJUSTMENT_TIE = "~"
+"""Sorts after every trade id: at one instant fills come before what was inferred from the balance after them."""
+
+
+class Confirmed(msgspec.Struct, frozen=True, kw_only=True):
+    """A difference that may be applied now, and the witness that shows it."""
+
+    token_id: str
+    condition_id: str
+    difference_micro: int
+    evidence: str
+    at_ms: int
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done about one token: the signed change of shares, its cause and evidence."""
+
+    token_id: str
+    condition_id: str
+    shares_micro: int
+    cause: str
+    evidence: str
+
+
+def apply_confirmed(
+    draft: Draft, view: ExternalView, confirmed: Sequence[Confirmed]
+) -> tuple[tuple[Applied, ...], tuple[EntryEffect, ...]]:
+    """Book entries for all confirmed differences; returns what was done per token, and the entries' own effects."""
+    hints = _usable_hints(view.hints, confirmed)
+    hinted = {token_id for hint in hints for token_id, _ in hint.legs}
+    prices = {price.token_id: price.price_micro for price in view.prices}
+    applied: list[Applied] = []
+    effects: list[EntryEffect] = []
+    at_ms = {item.token_id: item.at_ms for item in confirmed}
+    for number, hint in enumerate(hints):
+        entry = _hinted_entry(draft, hint, _name(draft, view, number, at_ms[hint.legs[0][0]]), prices)
+        effects.extend(_book(draft, entry, hint.cash_micro))
+        applied.extend(
+            Applied(
+                token_id=token_id,
+                condition_id=_condition(draft, token_id),
+                shares_micro=shares,
+                cause=hint.cause.value,
+                evidence=hint.evidence,
+            )
+            for token_id, shares in hint.legs
+        )
+    rest = [item for item in confirmed if item.token_id not in hinted]
+    for number, item in enumerate(rest, start=len(hints)):
+        done, own = _untracked(draft, view, item, _name(draft, view, number, item.at_ms), prices)
+        applied.append(done)
+        effects.extend(own)
+    return tuple(applied), tuple(effects)
+
+
+def _name(draft: Draft, view: ExternalView, number: int, at_ms: int) -> tuple[str, EconomicTime]:
+    """Entry id and economic time of the ``number``-th entry of this view: pure functions of the content (L-19)."""
+    entry_id = f"{view.cycle_id}:{draft.state.market_id}:{number}"
+    return entry_id, EconomicTime(at_ms * NS_PER_MS, ADJUSTMENT_TIE, entry_id)
+
+
+def _condition(draft: Draft, token_id: str) -> str:
+    place = draft.state.token(token_id)
+    return place[0].condition_id if place is not None else ""
+
+
+def _usable_hints(hints: Sequence[CauseHint], confirmed: Sequence[Confirmed]) -> tuple[CauseHint, ...]:
+    """The hints, if together they say exactly what was found of every token they name; else none.
+
+    Several hints may name one token (a merge and a sale of the rest); they hold only together.
+    """
+    found = {item.token_id: item.difference_micro for item in confirmed}
+    said: dict[str, int] = {}
+    for hint in hints:
+        for token_id, shares in hint.legs:
+            said[token_id] = said.get(token_id, 0) + shares
+    if any(found.get(token_id) != shares for token_id, shares in said.items()):
+        return ()
+    return tuple(hints)
+
+
+def _book(draft: Draft, entry: Adjustment, cash_micro: int) -> tuple[EntryEffect, ...]:
+    booked = BookedAdjustment(
+        entry=entry, effects=(), cash_micro=cash_micro, superseded=False, booked_at_ms=draft.now_ms
+    )
+    draft.put_adjustment(booked)
+    effects = draft.append(entry)
+    booked = replace(booked, effects=effects)
+    draft.put_adjustment(booked)
+    draft.rows.extend(adjustment_rows(draft.state, booked))
+    return effects
+
+
+def _hinted_entry(
+    draft: Draft, hint: CauseHint, name: tuple[str, EconomicTime], prices: Mapping[str, int]
+) -> Adjustment:
+    entry_id, at = name
+    token_id, shares = hint.legs[0]
+    match hint.cause:
+        case Cause.POSITION_SPLIT | Cause.POSITION_MERGED:
+            return _pair(hint, entry_id, at)
+        case Cause.CONVERTED:
+            return _conversion(draft, hint, entry_id, at)
+        case Cause.REDEEMED:
+            return Redemption(
+                entry_id=entry_id,
+                at=at,
+                condition_id=hint.condition_id,
+                token_id=token_id,
+                shares_micro=-shares,
+                proceeds_micro=hint.cash_micro,
+                evidence=hint.evidence,
+            )
+        case Cause.EXTERNAL_BUY | Cause.EXTERNAL_SALE:
+            return Trade(
+                entry_id=entry_id,
+                at=at,
+                cause=hint.cause,
+                condition_id=hint.condition_id,
+                token_id=token_id,
+                side=Side.BUY if shares > 0 else Side.SELL,
+                shares_micro=abs(shares),
+                amount_micro=abs(hint.cash_micro),
+                evidence=hint.evidence,
+            )
+        case _:
+            leg = (token_id, shares, prices.get(token_id, 0))
+            return _carry(hint.cause, hint.condition_id, leg, name, hint.evidence)
+
+
+def _pair(hint: CauseHint, entry_id: str, at: EconomicTime) -> Split | Merge:
+    """Legs of a split or merge come in the condition's token order: YES first."""
+    kind = Split if hint.cause is Cause.POSITION_SPLIT else Merge
+    return kind(
+        entry_id=entry_id,
+        at=at,
+        condition_id=hint.condition_id,
+        yes_token_id=hint.legs[0][0],
+        no_token_id=hint.legs[1][0],
+        shares_micro=abs(hint.legs[0][1]),
+        evidence=hint.evidence,
+    )
+
+
+def _conversion(draft: Draft, hint: CauseHint, entry_id: str, at: EconomicTime) -> Conversion:
+    def question(token_id: str) -> tuple[int, str]:
+        place = draft.state.token(token_id)
+        index = place[0].question_index if place is not None else None
+        return (index if index is not None else 0, token_id)
+
+    given = sorted((token_id for token_id, shares in hint.legs if shares < 0), key=question)
+    taken = sorted((token_id for token_id, shares in hint.legs if shares > 0), key=question)
+    amount = abs(hint.legs[0][1])
+    return Conversion(
+        entry_id=entry_id,
+        at=at,
+        neg_risk_market_id=draft.state.market_id,
+        no_token_ids=tuple(given),
+        yes_token_ids=tuple(taken),
+        shares_micro=amount,
+        yes_shares_micro=amount,
+        collateral_micro=hint.cash_micro,
+        evidence=hint.evidence,
+    )
+
+
+def _carry(
+    cause: Cause,
+    condition_id: str,
+    leg: tuple[str, int, int],
+    name: tuple[str, EconomicTime],
+    evidence: str,
+) -> Carry:
+    """``leg`` is the token, the signed shares, and the price at which shares that came in are carried."""
+    token_id, shares, price = leg
+    cost = mul_price(shares, price) if shares > 0 else 0
+    return Carry(
+        entry_id=name[0],
+        at=name[1],
+        cause=cause,
+        condition_id=condition_id,
+        token_id=token_id,
+        shares_micro=shares,
+        cost_micro=cost,
+        evidence=evidence,
+    )
+
+
+def _untracked(
+    draft: Draft,
+    view: ExternalView,
+    item: Confirmed,
+    name: tuple[str, EconomicTime],
+    prices: Mapping[str, int],
+) -> tuple[Applied, tuple[EntryEffect, ...]]:
+    """An opening on the wallet's first cycle, else an unexplained change, said to be one."""
+    if view.opening:
+        entry = _opening(draft, view, item, name, prices)
+    else:
+        cause = Cause.UNTRACKED_INCREASE if item.difference_micro > 0 else Cause.UNTRACKED_REDUCTION
+        leg = (item.token_id, item.difference_micro, prices.get(item.token_id, 0))
+        entry = _carry(cause, item.condition_id, leg, name, item.evidence)
+    effects = _book(draft, entry, 0)
+    applied = Applied(
+        token_id=item.token_id,
+        condition_id=item.condition_id,
+        shares_micro=item.difference_micro,
+        cause=entry.cause.value,
+        evidence=entry.evidence,
+    )
+    return applied, effects
+
+
+def _opening(
+    draft: Draft,
+    view: ExternalView,
+    item: Confirmed,
+    name: tuple[str, EconomicTime],
+    prices: Mapping[str, int],
+) -> Carry:
+    """The whole balance at the Data API's entry cost; history that does not explain it is set aside (R-23).
+
+    A balance of nothing is an opening too: what earlier trades bought was redeemed or merged before the first cycle.
+    """
+    balance = draft.state.position(item.token_id).settled_micro + item.difference_micro
+    _set_history_aside(draft, item.token_id)
+    row = next((row for row in view.entry_costs if row.token_id == item.token_id and row.size_micro > 0), None)
+    if row is None:
+        cost, evidence = mul_price(balance, prices.get(item.token_id, 0)), f"{item.evidence}; cost at the mark"
+    else:
+        cost = floor_share(row.entry_cost_micro, balance, row.size_micro)
+        evidence = f"{item.evidence}; cost from the Data API's entry cost"
+    return Carry(
+        entry_id=name[0],
+        at=name[1],
+        cause=Cause.OPENING,
+        condition_id=item.condition_id,
+        token_id=item.token_id,
+        shares_micro=balance,
+        cost_micro=cost,
+        evidence=evidence,
+    )
+
+
+def _set_history_aside(draft: Draft, token_id: str) -> None:
+    """Settled fills of a token whose history does not explain its balance stop counting: the opening replaces them."""
+    aside = []
+    for booked in draft.state.fills.values():
+        if booked.fill.token_id == token_id and booked.fill.state is FillState.SETTLED:
+            fill = replace(booked.fill, state=FillState.SUPERSEDED, settled_by="history before the opening entry")
+            aside.append(replace(booked, fill=fill, updated_at_ms=draft.now_ms))
+    if aside:
+        draft.put_fills(aside)
+        draft.rows.extend(fill_row(draft.state, booked) for booked in aside)
+        draft.refold()
+
+
+def settle(draft: Draft, keys: Sequence[tuple[str, str]], evidence: str) -> None:
+    """Mark fills as proven by a balance; those in flight become settled by it."""
+    changed = []
+    for trade_id, order_id in keys:
+        booked = draft.state.fills.get(fill_key(trade_id, order_id))
+        if booked is None or booked.proven:
+            continue
+        fill = booked.fill
+        if fill.state is FillState.OBSERVED:
+            fill = replace(fill, state=FillState.SETTLED, settled_by=evidence)
+        proven = replace(booked, fill=fill, proven=True, updated_at_ms=draft.now_ms)
+        changed.append(proven)
+        if fill is not booked.fill:
+            draft.settle(fill)
+            draft.rows.append(fill_row(draft.state, proven))
+    draft.put_fills(changed)
+
+
+def absorb(draft: Draft, token_id: str) -> None:
+    """After a difference was applied against all confirmed fills of a token, none of them is open any more."""
+    draft.put_fills(
+        replace(booked, proven=True)
+        for booked in draft.state.fills.values()
+        if booked.fill.token_id == token_id and booked.fill.state is FillState.SETTLED and not booked.proven
+    )

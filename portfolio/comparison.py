@@ -1,0 +1,140 @@
+"""Does a balance agree with a book? The question is asked per token, at one pinned block (R-05, X-02).
+
+A balance shows what settled at or before its block. What the book holds is *proven* (shown by an earlier balance) or
+*unproven*: fills that are in flight, or confirmed so lately that the block may not have them yet. The two agree when
+some set of unproven fills makes up the difference exactly, to the base unit (L-04).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from portfolio.facts import OpenOrder
+from portfolio.units import mul_price
+from portfolio.views import ChainView, MarketImage, OrderImage, TokenImage, UnprovenFill
+
+SUBSET_SUMS_MAX = 4096
+"""Bound of the search for the fills that explain a balance; beyond it the difference counts as unexplained."""
+
+STAND_IN_RESOLUTION_MICRO = 100
+"""1e-4 share: below it a difference from the Data API is its rounding (R-01, D-13)."""
+
+
+class TokenExam(msgspec.Struct, frozen=True, kw_only=True):
+    """What one balance says about one token.
+
+    ``difference_micro`` is balance − settled where no set of fills explains the balance, else 0. ``explained`` are the
+    (trade id, order id) keys that the balance proves, with ``explained_cash_micro`` of collateral. ``waiting``: there
+    are fills that may still settle, so that the difference may be lag.
+    """
+
+    token_id: str
+    condition_id: str
+    outcome_index: int
+    question_index: int | None
+    balance_micro: int
+    difference_micro: int
+    explained: tuple[tuple[str, str], ...] = ()
+    explained_cash_micro: int = 0
+    waiting: bool = False
+
+
+def examine(token: TokenImage, balance_micro: int, block_time_ms: int, settle_window_ms: int) -> TokenExam:
+    """Compare ``token`` with its balance at a block of ``block_time_ms``."""
+    settled_long_ago = block_time_ms - settle_window_ms
+    required = [fill for fill in token.unproven if _overdue(fill, settled_long_ago)]
+    optional = sorted(
+        (fill for fill in token.unproven if not _overdue(fill, settled_long_ago)),
+        key=lambda fill: (not fill.confirmed, fill.matched_at_ms, fill.trade_id, fill.order_id),
+    )
+    target = balance_micro - token.proven_micro - sum(fill.shares_micro for fill in required)
+    found = _subset(optional, target)
+    if found is None:
+        return _exam(token, balance_micro, difference=balance_micro - token.settled_micro, waiting=bool(optional))
+    proven = (*required, *found)
+    return _exam(token, balance_micro, difference=0, proven=proven, waiting=len(found) < len(optional))
+
+
+def _overdue(fill: UnprovenFill, settled_long_ago_ms: int) -> bool:
+    """Whether a balance of now must have the fill: confirmed, and older than the settling window."""
+    return fill.confirmed and fill.matched_at_ms <= settled_long_ago_ms
+
+
+def _exam(
+    token: TokenImage,
+    balance_micro: int,
+    *,
+    difference: int,
+    proven: Sequence[UnprovenFill] = (),
+    waiting: bool,
+) -> TokenExam:
+    return TokenExam(
+        token_id=token.token_id,
+        condition_id=token.condition_id,
+        outcome_index=token.outcome_index,
+        question_index=token.question_index,
+        balance_micro=balance_micro,
+        difference_micro=difference,
+        explained=tuple((fill.trade_id, fill.order_id) for fill in proven),
+        explained_cash_micro=sum(fill.cash_micro for fill in proven),
+        waiting=waiting,
+    )
+
+
+def _subset(fills: Sequence[UnprovenFill], target: int) -> tuple[UnprovenFill, ...] | None:
+    """The first set of ``fills`` whose signed shares add up to ``target``; oldest first, prefixes before others."""
+    total = 0
+    for count in range(len(fills) + 1):
+        if total == target:
+            return tuple(fills[:count])
+        if count < len(fills):
+            total += fills[count].shares_micro
+    reached: dict[int, tuple[UnprovenFill, ...]] = {0: ()}
+    for fill in fills:
+        for known, members in list(reached.items()):
+            if len(reached) >= SUBSET_SUMS_MAX:
+                break
+            reached.setdefault(known + fill.shares_micro, (*members, fill))
+    return reached.get(target)
+
+
+def examine_market(image: MarketImage, chain: ChainView, settle_window_ms: int) -> tuple[TokenExam, ...]:
+    """Examine every token that the chain view has a balance for; tokens without a row stay unknown."""
+    balances = dict(chain.balances)
+    return tuple(
+        examine(token, balances[token.token_id], chain.block_time_ms, settle_window_ms)
+        for token in image.tokens
+        if token.token_id in balances
+    )
+
+
+def stand_in_difference(token: TokenImage, size_micro: int) -> int:
+    """Difference of the Data API's figure from the book where it may be believed, else 0 (R-01, D-13).
+
+    It agrees when it is within its rounding of what is settled, of what is held, or of what was proven before and the
+    oldest of the fills since: it may lag (L-16). It never closes: a zero, like a missing row, proves nothing.
+    """
+    if size_micro <= STAND_IN_RESOLUTION_MICRO:
+        return 0
+    running = token.proven_micro
+    sums = {running, token.settled_micro, token.shares_micro}
+    for fill in token.unproven:
+        running += fill.shares_micro
+        sums.add(running)
+    if any(abs(size_micro - held) <= STAND_IN_RESOLUTION_MICRO for held in sums):
+        return 0
+    return size_micro - token.settled_micro
+
+
+def orders_agree(held: Sequence[OrderImage], shown: Iterable[OpenOrder]) -> bool:
+    """Whether the market's live orders are exactly those of a complete list, with the same matched sizes."""
+    ours = {order.order_id: (order.size_matched_micro, order.status) for order in held}
+    theirs = {order.order_id: (order.size_matched_micro, order.status) for order in shown}
+    return ours == theirs
+
+
+def order_value(remaining_micro: int, price_micro: int) -> int:
+    """pUSD that an order's remainder stands for: remaining × limit price (R-03)."""
+    return mul_price(remaining_micro, price_micro)

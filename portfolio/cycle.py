@@ -1,0 +1,313 @@
+"""One cycle, decided: which markets need a view, what the wallet's cash says, and what the report counts (S-02, S-08).
+
+Pure functions from images and readings to views, and from results to the closing event. Which readings are needed and
+who is waited for is the coordinator's; whether a difference is applied is each market's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from portfolio.causes import Change, Wallet, changes_of, infer
+from portfolio.comparison import TokenExam, examine_market, orders_agree, stand_in_difference
+from portfolio.facts import Balances, DataPosition, MarketMeta, OpenOrder, Payout, TokenRef
+from portfolio.negrisk import OutcomeHolding, independent_micro, question_count, releasable_micro, vector
+from portfolio.outcomes import NegRiskAggregate
+from portfolio.reconciling import cost_hint
+from portfolio.units import MICRO, div_half_even, mul_price
+from portfolio.views import (
+    CauseHint,
+    ChainView,
+    ExternalView,
+    MarketImage,
+    OrderFate,
+    OrdersView,
+    TokenImage,
+    TokenPrice,
+    ViewPolicy,
+)
+from portfolio.wallet import WalletState
+
+
+class Readings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the witnesses said in one cycle; None where one could not be read (unknown, never empty)."""
+
+    balances: Balances | None
+    positions: tuple[DataPosition, ...] | None
+    orders: tuple[OpenOrder, ...]
+    orders_read_at_ms: int
+    fates: tuple[OrderFate, ...]
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True):
+    """The cycle itself: its name, time and settings. ``own_keys`` are the configured API keys (R-21)."""
+
+    cycle_id: str
+    synced_at_ms: int
+    policy: ViewPolicy
+    own_keys: tuple[str, ...]
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """Views for the markets that differ, and the wallet's cash.
+
+    ``cash_micro`` and ``cash_unexplained_micro`` are None without the chain. ``settled_clean`` says that no market has
+    an unexplained difference, so that unexplained cash is cash alone.
+    """
+
+    views: dict[str, ExternalView]
+    compared: int
+    cash_micro: int | None
+    cash_unexplained_micro: int | None
+    capital_micro: int | None
+    settled_clean: bool
+    decided: dict[str, dict[int, bool]] = {}
+
+
+def plan(images: Sequence[MarketImage], readings: Readings, frame: Frame, wallet: WalletState) -> Plan:
+    """Compare every image with the readings; only markets that differ get a view (D-10)."""
+    prices = reference_prices(images, readings)
+    chains = _chain_views(images, readings.balances)
+    exams = {
+        market_id: examine_market(image, chains[market_id], frame.policy.settle_window_ms)
+        for market_id, image in ((image.market_id, image) for image in images)
+        if market_id in chains
+    }
+    proven_cash = sum(image.proven_cash_micro for image in images)
+    proven_cash += sum(exam.explained_cash_micro for found in exams.values() for exam in found)
+    cash, capital, unexplained = _cash(readings.balances, wallet, proven_cash)
+    changes = [change for market_id, found in exams.items() for change in changes_of(market_id, found)]
+    hints: tuple[CauseHint, ...] = ()
+    if readings.balances is not None and unexplained is not None and wallet.opened:
+        hints = infer(changes, _inference(images, readings.balances, unexplained))
+    views = {}
+    for image in images:
+        view = _view(image, readings, frame, wallet)
+        view = _with_chain(view, chains.get(image.market_id), hints, changes, image.market_id)
+        view = msgspec.structs.replace(view, prices=_prices_of(image, prices))
+        if _differs(image, view, exams.get(image.market_id, ())):
+            views[image.market_id] = view
+    return Plan(
+        views=views,
+        compared=len(images),
+        cash_micro=cash,
+        cash_unexplained_micro=unexplained,
+        capital_micro=capital,
+        decided=_decided(images, readings.balances),
+        settled_clean=not changes and all(not exam.explained for found in exams.values() for exam in found),
+    )
+
+
+def _cash(balances: Balances | None, wallet: WalletState, proven_cash: int) -> tuple[int | None, int | None, int | None]:
+    """(cash, capital, unexplained): on the first reading all that entries do not explain is capital (X-10)."""
+    if balances is None:
+        return None, None, None
+    capital = wallet.capital_micro
+    if capital is None:
+        capital = balances.cash_micro - proven_cash
+    return balances.cash_micro, capital, balances.cash_micro - capital - proven_cash
+
+
+def _chain_views(images: Iterable[MarketImage], balances: Balances | None) -> dict[str, ChainView]:
+    if balances is None:
+        return {}
+    amounts = {balance.token_id: balance.amount_micro for balance in balances.tokens}
+    payouts = {payout.condition_id: payout for payout in balances.payouts}
+    return {
+        image.market_id: ChainView(
+            block_number=balances.block_number,
+            block_time_ms=balances.block_time_ms,
+            balances=tuple(
+                (token.token_id, amounts[token.token_id]) for token in image.tokens if token.token_id in amounts
+            ),
+            payouts=tuple(
+                payouts[condition]
+                for condition in sorted({token.condition_id for token in image.tokens})
+                if condition in payouts
+            ),
+        )
+        for image in images
+    }
+
+
+def _inference(images: Iterable[MarketImage], balances: Balances, cash_micro: int) -> Wallet:
+    return Wallet(
+        cash_micro=cash_micro,
+        block_number=balances.block_number,
+        payouts={payout.condition_id: payout for payout in balances.payouts},
+        yes_tokens={
+            image.market_id: tuple(
+                (token.question_index, token.token_id)
+                for token in image.tokens
+                if token.outcome_index == 0 and token.question_index is not None
+            )
+            for image in images
+            if image.neg_risk
+        },
+    )
+
+
+def _view(image: MarketImage, readings: Readings, frame: Frame, wallet: WalletState) -> ExternalView:
+    conditions = {token.condition_id for token in image.tokens}
+    tokens = {token.token_id for token in image.tokens}
+    held = {order.order_id for order in image.orders}
+    rows = tuple(row for row in readings.positions or () if row.token_id in tokens)
+    return ExternalView(
+        cycle_id=frame.cycle_id,
+        base_version=image.version,
+        synced_at_ms=frame.synced_at_ms,
+        policy=frame.policy,
+        opening=not wallet.opened,
+        stand_in=rows if readings.balances is None and readings.positions is not None else None,
+        entry_costs=rows if readings.balances is not None else (),
+        orders=OrdersView(
+            read_at_ms=readings.orders_read_at_ms,
+            previous_read_at_ms=wallet.orders_read_at_ms,
+            orders=tuple(order for order in readings.orders if order.condition_id in conditions),
+            fates=tuple(fate for fate in readings.fates if fate.order_id in held),
+        ),
+        own_keys=frame.own_keys,
+    )
+
+
+def _with_chain(
+    view: ExternalView, chain: ChainView | None, hints: Sequence[CauseHint], changes: Sequence[Change], market_id: str
+) -> ExternalView:
+    """Add the chain's part, with the hints whose legs lie in this market."""
+    if chain is None:
+        return view
+    tokens = {change.token_id for change in changes if change.market_id == market_id}
+    mine = tuple(hint for hint in hints if any(token_id in tokens for token_id, _ in hint.legs))
+    return msgspec.structs.replace(view, chain=chain, hints=mine)
+
+
+def _differs(image: MarketImage, view: ExternalView, exams: Sequence[TokenExam]) -> bool:
+    """Whether the market has anything to decide: a difference, a proof, a note, a pending look, an order."""
+    tokens = {token.token_id: token for token in image.tokens}
+    shown = view.orders.orders if view.orders is not None else ()
+    return (
+        image.noted
+        or any(token.pending for token in image.tokens)
+        or any(exam.difference_micro != 0 or exam.explained for exam in exams)
+        or not orders_agree(image.orders, shown)
+        or any(_stand_in_differs(tokens.get(row.token_id), row) for row in view.stand_in or ())
+        or any(_cost_differs(tokens.get(row.token_id), row) for row in view.entry_costs)
+    )
+
+
+def _stand_in_differs(token: TokenImage | None, row: DataPosition) -> bool:
+    return token is not None and stand_in_difference(token, row.size_micro) != 0
+
+
+def _cost_differs(token: TokenImage | None, row: DataPosition) -> bool:
+    if token is None:
+        return False
+    return cost_hint(_average(token), row.size_micro, row.entry_cost_micro) is not None
+
+
+def _average(token: TokenImage) -> int | None:
+    if token.shares_micro <= 0:
+        return None
+    return div_half_even(token.cost_basis_micro * MICRO, token.shares_micro)
+
+
+def reference_prices(images: Iterable[MarketImage], readings: Readings) -> dict[str, int]:
+    """One price per token for both sides: payout if resolved, else Data API price, else own average, else 1 (R-03)."""
+    payouts = {payout.condition_id: payout for payout in (readings.balances.payouts if readings.balances else ())}
+    marks = {row.token_id: row.price_micro for row in readings.positions or () if row.price_micro is not None}
+    prices = {}
+    for image in images:
+        for token in image.tokens:
+            prices[token.token_id] = _price(token, payouts.get(token.condition_id), marks)
+    return prices
+
+
+def _price(token: TokenImage, payout: Payout | None, marks: Mapping[str, int | None]) -> int:
+    if payout is not None:
+        return payout.numerators[token.outcome_index] * MICRO // payout.denominator
+    mark = marks.get(token.token_id)
+    if mark is not None:
+        return mark
+    average = _average(token)
+    return average if average is not None else MICRO
+
+
+def _prices_of(image: MarketImage, prices: Mapping[str, int]) -> tuple[TokenPrice, ...]:
+    return tuple(
+        TokenPrice(token_id=token.token_id, price_micro=prices[token.token_id]) for token in image.tokens
+    )
+
+
+def missing_orders(images: Iterable[MarketImage], shown: Iterable[OpenOrder]) -> tuple[str, ...]:
+    """Live orders of ours that a list lacks: each needs its fate looked up before anything closes (L-06, L-08)."""
+    listed = {order.order_id for order in shown}
+    held = sorted(order.order_id for image in images for order in image.orders)
+    return tuple(order_id for order_id in held if order_id not in listed)
+
+
+def tokens_to_read(metas: Iterable[MarketMeta]) -> tuple[TokenRef, ...]:
+    """Every token of the known conditions, with the contract that owns it (R-18)."""
+    refs = {token.token_id: TokenRef(contract=token.contract, token_id=token.token_id) for m in metas for token in m.tokens}
+    return tuple(refs[token_id] for token_id in sorted(refs))
+
+
+def _decided(images: Iterable[MarketImage], balances: Balances | None) -> dict[str, dict[int, bool]]:
+    """Results of resolved questions by neg-risk market: a decided scenario is dropped (R-06)."""
+    payouts = {payout.condition_id: payout for payout in (balances.payouts if balances is not None else ())}
+    found: dict[str, dict[int, bool]] = {}
+    for image in images:
+        for token in image.tokens:
+            payout = payouts.get(token.condition_id)
+            if image.neg_risk and payout is not None and token.question_index is not None:
+                found.setdefault(image.market_id, {})[token.question_index] = payout.numerators[0] > 0
+    return found
+
+
+def aggregates(
+    images: Iterable[MarketImage],
+    event_drifts: Mapping[str, int],
+    decided: Mapping[str, Mapping[int, bool]],
+) -> tuple[NegRiskAggregate, ...]:
+    """Each neg-risk event with holdings, both totals side by side (R-06)."""
+    found = []
+    for image in sorted(images, key=lambda image: image.market_id):
+        holdings = _holdings(image)
+        if not image.neg_risk or not any(holding.yes_micro or holding.no_micro for holding in holdings):
+            continue
+        count = question_count(image.question_count, [holding.question_index for holding in holdings])
+        payoffs = vector(holdings, count, decided.get(image.market_id))
+        found.append(
+            NegRiskAggregate(
+                market_id=image.market_id,
+                size_micro=payoffs.size_micro,
+                independent_size_micro=independent_micro(holdings),
+                guaranteed_if_one_wins_micro=payoffs.guaranteed_if_one_wins_micro,
+                worst_case_micro=payoffs.worst_case_micro,
+                releasable_micro=releasable_micro(holdings),
+                event_drift_micro=event_drifts.get(image.market_id, 0),
+                flag_mismatch=image.flag_mismatch,
+            )
+        )
+    return tuple(found)
+
+
+def _holdings(image: MarketImage) -> tuple[OutcomeHolding, ...]:
+    sides: dict[int, dict[int, int]] = {}
+    for token in image.tokens:
+        sides.setdefault(token.question_index or 0, {})[token.outcome_index] = token.shares_micro
+    return tuple(
+        OutcomeHolding(question_index=index, yes_micro=held.get(0, 0), no_micro=held.get(1, 0))
+        for index, held in sorted(sides.items())
+    )
+
+
+def exposure_micro(image: MarketImage, prices: Mapping[str, int]) -> int:
+    """Σ shares × reference price of a market (R-03)."""
+    return sum(mul_price(token.shares_micro, prices.get(token.token_id, MICRO)) for token in image.tokens)
+
+
+def holds_anything(image: MarketImage) -> bool:
+    """Whether the market counts as a position of the report: shares or live orders."""
+    return bool(image.orders) or any(token.shares_micro != 0 for token in image.tokens)

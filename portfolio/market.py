@@ -1,0 +1,182 @@
+"""The transition of one market: (state, event, now) → (new state, rows, result), pure and deterministic (L-19).
+
+A transition that raises leaves the state as it was (D-19); an event that changes nothing and says nothing gives the
+same state back and is not journaled (D-16).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import msgspec
+
+from portfolio.booking import see_fill
+from portfolio.events import EventRejected, FillSeen, MarketDefined, MarketEvent, MarketResumed
+from portfolio.images import flag_mismatch
+from portfolio.invariants import Breach, position_breaches, settled_breaches
+from portfolio.judging import ViewResult, judge_view
+from portfolio.outcomes import Alert, IssueAction, IssueRow, Outcome, Severity
+from portfolio.reasons import REASONS, IssueType, ReasonCode
+from portfolio.reconciling import reconcile
+from portfolio.rows import meta_rows
+from portfolio.state import Draft, MarketState
+from portfolio.views import ExternalView
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """What a transition gives. ``result`` is set for a view; ``refused`` says why a command was not obeyed."""
+
+    state: MarketState
+    rows: tuple[Outcome, ...] = ()
+    result: ViewResult | None = None
+    refused: str = ""
+
+
+def transition(state: MarketState, event: MarketEvent, now_ms: int) -> Step:
+    """Apply one event, taken at ``now_ms``."""
+    draft = Draft(state, now_ms)
+    result: ViewResult | None = None
+    match event:
+        case MarketDefined():
+            _define(draft, event)
+        case FillSeen():
+            see_fill(draft, event)
+        case ExternalView():
+            result = judge_view(draft, event, reconcile(draft, event))
+        case MarketResumed():
+            refused = _resume(draft, event)
+            if refused:
+                return Step(state=state, refused=refused)
+        case EventRejected():
+            _halt(draft, f"{event.kind} could not be processed: {event.detail}", IssueType.REJECTED_MESSAGE)
+    _check(draft, _pinned_tokens(event))
+    if not draft.changed and not draft.rows:
+        return Step(state=state, result=result)
+    draft.put(version=state.version + 1)
+    return Step(state=draft.state, rows=tuple(draft.rows), result=result)
+
+
+def _define(draft: Draft, event: MarketDefined) -> None:
+    """Take in metadata: what differs replaces what was known of the same condition."""
+    known = {meta.condition_id: meta for meta in draft.state.metas}
+    changed = [meta for meta in event.metas if known.get(meta.condition_id) != meta]
+    count = event.question_count if event.question_count is not None else draft.state.question_count
+    if not changed and count == draft.state.question_count:
+        return
+    known.update({meta.condition_id: meta for meta in changed})
+    metas = tuple(known[condition_id] for condition_id in sorted(known))
+    draft.put(metas=metas, question_count=count)
+    for meta in changed:
+        draft.rows.extend(meta_rows(draft.state, meta, draft.now_ms))
+        if flag_mismatch(meta):
+            before, after = f"metadata says {meta.neg_risk_claimed}", f"token ids prove {meta.neg_risk_derived}"
+            _issue(draft, IssueType.NEG_RISK_FLAG_MISMATCH, meta.condition_id, (before, after, "metadata is wrong"))
+
+
+def _resume(draft: Draft, event: MarketResumed) -> str:
+    """Take the market out of its halt; returns the reason for a refusal, or an empty text (R-29)."""
+    if not draft.state.halted:
+        return f"market {draft.state.market_id} is not halted"
+    breaches = _breaches(draft.state, draft.state.positions)
+    if breaches:
+        first = breaches[0]
+        return (
+            f"{first.invariant_id.value} still fails for {first.subject}: expected {first.expected}, was {first.found}"
+        )
+    draft.put(halted="")
+    _market_rows(draft)
+    code = ReasonCode.PORTFOLIO_SYNC_MARKET_RESUMED
+    _alert(draft, code, f"resumed by {event.operator}: {event.reason}")
+    return ""
+
+
+def _pinned_tokens(event: MarketEvent) -> Collection[str]:
+    """The tokens whose balance at a pinned block the event brings."""
+    if not isinstance(event, ExternalView) or event.chain is None:
+        return ()
+    return {token_id for token_id, _ in event.chain.balances}
+
+
+def _breaches(state: MarketState, pinned: Collection[str]) -> tuple[Breach, ...]:
+    """Critical breaches of the positions.
+
+    Settled inventory below zero is judged only for ``pinned`` tokens, and not while a difference waits for its second
+    look or a fill for its proof: until then the missing purchase may still be seen (R-24).
+    """
+    judged = set(pinned) - set(state.pending) - _unproven(state) if pinned else set()
+    found: list[Breach] = []
+    for token_id, position in state.positions.items():
+        breaches = position_breaches(position)
+        if token_id in judged:
+            breaches = (*breaches, *settled_breaches(position))
+        found.extend(breach for breach in breaches if breach.critical)
+    return tuple(found)
+
+
+def _unproven(state: MarketState) -> set[str]:
+    """Tokens with fills that count and that no balance has shown yet."""
+    return {
+        booked.fill.token_id for booked in state.fills.values() if booked.fill.state.effective and not booked.proven
+    }
+
+
+def _check(draft: Draft, pinned: Collection[str]) -> None:
+    """Check the invariants after a change; a critical breach halts the market and pages (L-12, L-21)."""
+    if draft.state.halted or not draft.changed:
+        return
+    breaches = _breaches(draft.state, pinned)
+    if breaches:
+        first = breaches[0]
+        detail = f"{first.invariant_id.value} {first.subject}: expected {first.expected}, was {first.found}"
+        _halt(draft, detail, IssueType.INVARIANT_BREACH)
+
+
+def _halt(draft: Draft, detail: str, kind: IssueType) -> None:
+    draft.put(halted=detail)
+    _market_rows(draft)
+    _issue(draft, kind, draft.state.market_id, ("running", "halted", detail), IssueAction.REQUIRES_MANUAL)
+    _alert(draft, ReasonCode.PORTFOLIO_SYNC_MARKET_HALTED, detail)
+
+
+def _market_rows(draft: Draft) -> None:
+    for meta in draft.state.metas:
+        draft.rows.extend(meta_rows(draft.state, meta, draft.now_ms)[:1])
+
+
+def _issue(
+    draft: Draft,
+    kind: IssueType,
+    subject: str,
+    texts: tuple[str, str, str],
+    action: IssueAction = IssueAction.LOGGED,
+) -> None:
+    draft.rows.append(
+        IssueRow(
+            wallet=draft.state.wallet,
+            type=kind.value,
+            severity=Severity.WARN,
+            action=action,
+            market_id=draft.state.market_id,
+            subject=subject,
+            before=texts[0],
+            after=texts[1],
+            cause=texts[2],
+            cycle_id="",
+            at_ms=draft.now_ms,
+        )
+    )
+
+
+def _alert(draft: Draft, code: ReasonCode, text: str) -> None:
+    draft.rows.append(
+        Alert(
+            wallet=draft.state.wallet,
+            key=f"{draft.state.market_id}:{draft.state.version + 1}:{code.value}",
+            code=code.value,
+            severity=REASONS[code].severity,
+            route=REASONS[code].route.value,
+            market_id=draft.state.market_id,
+            text=text,
+            at_ms=draft.now_ms,
+        )
+    )

@@ -1,0 +1,260 @@
+"""One market against one cycle's view of it: look twice, correct, name the cause, report (S-03, R-03, R-05, D-11).
+
+The chain is the truth for balances (L-13). A difference that no fill explains is applied only when a second look at a
+later block shows the same difference, and while fills are under way only after the settling window (R-05, D-12).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from portfolio.adjusting import Applied, Confirmed, absorb, apply_confirmed, settle
+from portfolio.booking import state_restatements
+from portfolio.comparison import TokenExam, examine_market, stand_in_difference
+from portfolio.entries import Cause
+from portfolio.images import image_of
+from portfolio.orders import OrdersResult, reconcile_orders
+from portfolio.outcomes import DeltaType, IssueRow, Severity
+from portfolio.position import EntryEffect
+from portfolio.reasons import ISSUES, IssueType, difference_severity
+from portfolio.state import Draft, PendingToken
+from portfolio.thresholds import cost_hint_micro
+from portfolio.units import MICRO, format_micro, mul_price
+from portfolio.views import ExternalView, TokenImage
+
+STRUCTURAL = frozenset(
+    {Cause.POSITION_MERGED.value, Cause.POSITION_SPLIT.value, Cause.CONVERTED.value, Cause.REDEEMED.value}
+)
+"""Reported, but not paused on (R-22)."""
+
+QUIET = frozenset({Cause.OPENING.value, "FILL_FAILED"})
+"""No drift: the first start's openings (R-23), and the reversal of an own fill (R-10)."""
+
+
+class Reconciled(msgspec.Struct, frozen=True, kw_only=True):
+    """What a view did to a market; ``judging`` turns it into reports, alerts and a result.
+
+    ``changes`` are per token, applied now or noted since the last view; ``pending`` wait for a second look.
+    """
+
+    changes: tuple[Applied, ...]
+    pending: tuple[PendingToken, ...]
+    orders: OrdersResult
+    prices: dict[str, int]
+    orders_before: dict[str, int]
+
+
+def reconcile(draft: Draft, view: ExternalView) -> Reconciled:
+    """Bring the market together with the view, writing rows for all it changes."""
+    before = dict(draft.state.positions)
+    prices = {price.token_id: price.price_micro for price in view.prices}
+    orders_before = _order_values(draft)
+    orders = OrdersResult(changes=(), regressions=0)
+    if view.orders is not None:
+        orders = reconcile_orders(draft, view, view.orders)
+    applied, effects = _positions(draft, view)
+    noted = tuple(
+        Applied(
+            token_id=note.token_id,
+            condition_id=note.condition_id,
+            shares_micro=note.shares_micro,
+            cause=note.cause,
+            evidence=note.evidence,
+        )
+        for note in draft.state.noted
+    )
+    if noted:
+        draft.put(noted=())
+    evidence = f"cycle {view.cycle_id}"
+    state_restatements(draft, before, effects, evidence)
+    _hint_costs(draft, view)
+    return Reconciled(
+        changes=(*noted, *applied),
+        pending=tuple(draft.state.pending[token_id] for token_id in sorted(draft.state.pending)),
+        orders=orders,
+        prices=prices,
+        orders_before=orders_before,
+    )
+
+
+def _order_values(draft: Draft) -> dict[str, int]:
+    values: dict[str, int] = {}
+    for order in image_of(draft.state).orders:
+        value = mul_price(order.remaining_micro, order.price_micro)
+        values[order.condition_id] = values.get(order.condition_id, 0) + value
+    return values
+
+
+def _positions(draft: Draft, view: ExternalView) -> tuple[tuple[Applied, ...], tuple[EntryEffect, ...]]:
+    if view.chain is not None:
+        confirmed = _by_chain(draft, view)
+    elif view.stand_in is not None and not view.opening:
+        confirmed = _by_stand_in(draft, view)
+    else:
+        return (), ()
+    if not confirmed:
+        return (), ()
+    before = {item.token_id: draft.state.position(item.token_id).shares_micro for item in confirmed}
+    applied, effects = apply_confirmed(draft, view, confirmed)
+    for item in confirmed:
+        if view.chain is not None:
+            absorb(draft, item.token_id)
+    for change in applied:
+        _drift_issue(draft, view, change, before[change.token_id])
+    return applied, effects
+
+
+def _by_chain(draft: Draft, view: ExternalView) -> list[Confirmed]:
+    """Differences from the balances at the pinned block that have had their second look."""
+    chain = view.chain
+    if chain is None:
+        return []
+    block = f"balance at block {chain.block_number}"
+    exams = examine_market(image_of(draft.state), chain, view.policy.settle_window_ms)
+    explained = [key for exam in exams for key in exam.explained]
+    if explained:
+        settle(draft, explained, block)
+    confirmed = []
+    for exam in exams:
+        if exam.difference_micro == 0:
+            _forget(draft, exam.token_id)
+        elif view.opening or _looked_twice(draft, view, exam, chain.block_number):
+            _forget(draft, exam.token_id)
+            confirmed.append(_confirmed(exam, block, chain.block_time_ms))
+    return confirmed
+
+
+def _confirmed(exam: TokenExam, evidence: str, at_ms: int) -> Confirmed:
+    return Confirmed(
+        token_id=exam.token_id,
+        condition_id=exam.condition_id,
+        difference_micro=exam.difference_micro,
+        evidence=f"{evidence}, inferred",
+        at_ms=at_ms,
+    )
+
+
+def _by_stand_in(draft: Draft, view: ExternalView) -> list[Confirmed]:
+    """The Data API in the chain's place: it may add and update, never close (R-01, D-13)."""
+    confirmed = []
+    tokens = {token.token_id: token for token in image_of(draft.state).tokens}
+    for row in sorted(view.stand_in or (), key=lambda row: row.token_id):
+        token = tokens.get(row.token_id)
+        if token is None:
+            continue
+        exam = _stand_in_exam(token, row.size_micro)
+        if exam.difference_micro == 0:
+            _forget(draft, token.token_id)
+        elif _looked_twice(draft, view, exam, None):
+            _forget(draft, token.token_id)
+            confirmed.append(
+                _confirmed(exam, "the Data API's position while the chain could not be read", draft.now_ms)
+            )
+    return confirmed
+
+
+def _stand_in_exam(token: TokenImage, size_micro: int) -> TokenExam:
+    return TokenExam(
+        token_id=token.token_id,
+        condition_id=token.condition_id,
+        outcome_index=token.outcome_index,
+        question_index=token.question_index,
+        balance_micro=size_micro,
+        difference_micro=stand_in_difference(token, size_micro),
+        waiting=bool(token.unproven),
+    )
+
+
+def _looked_twice(draft: Draft, view: ExternalView, exam: TokenExam, block_number: int | None) -> bool:
+    """Whether the same difference was seen in an earlier cycle and, where the chain gave both, at an earlier block."""
+    known = draft.state.pending.get(exam.token_id)
+    if known is None or known.difference_micro != exam.difference_micro:
+        pending = PendingToken(
+            token_id=exam.token_id,
+            difference_micro=exam.difference_micro,
+            block_number=block_number,
+            since_ms=draft.now_ms,
+            cycle_id=view.cycle_id,
+        )
+        draft.put(pending={**draft.state.pending, exam.token_id: pending})
+        _pending_issue(draft, view, exam)
+        return False
+    if known.cycle_id == view.cycle_id:
+        return False
+    if block_number is not None and known.block_number is not None and block_number <= known.block_number:
+        return False
+    return not exam.waiting or draft.now_ms - known.since_ms >= view.policy.settle_window_ms
+
+
+def _forget(draft: Draft, token_id: str) -> None:
+    if token_id in draft.state.pending:
+        draft.put(pending={key: value for key, value in draft.state.pending.items() if key != token_id})
+
+
+def _pending_issue(draft: Draft, view: ExternalView, exam: TokenExam) -> None:
+    held = draft.state.position(exam.token_id).settled_micro
+    texts = (format_micro(held), format_micro(exam.balance_micro), "waits for a second look")
+    _issue(draft, view, (IssueType.DIFFERENCE_PENDING, Severity.INFO), exam.token_id, texts)
+
+
+def _drift_issue(draft: Draft, view: ExternalView, change: Applied, before_micro: int) -> None:
+    if change.cause == Cause.OPENING.value:
+        return
+    texts = (format_micro(before_micro), format_micro(before_micro + change.shares_micro), change.cause)
+    _issue(draft, view, (IssueType.POSITION_DRIFT, difference_severity(change.shares_micro)), change.token_id, texts)
+
+
+def _issue(
+    draft: Draft, view: ExternalView, kind: tuple[IssueType, Severity], subject: str, texts: tuple[str, str, str]
+) -> None:
+    draft.rows.append(
+        IssueRow(
+            wallet=draft.state.wallet,
+            type=kind[0].value,
+            severity=kind[1],
+            action=ISSUES[kind[0]].action,
+            market_id=draft.state.market_id,
+            subject=subject,
+            before=texts[0],
+            after=texts[1],
+            cause=texts[2],
+            cycle_id=view.cycle_id,
+            at_ms=draft.now_ms,
+        )
+    )
+
+
+def _hint_costs(draft: Draft, view: ExternalView) -> None:
+    """A difference in average cost is a hint at a missed trade; it never changes books (R-03, L-09)."""
+    for row in view.entry_costs:
+        hint = cost_hint(draft.state.position(row.token_id).average_micro, row.size_micro, row.entry_cost_micro)
+        if hint is None or draft.state.cost_hints.get(row.token_id) == hint:
+            continue
+        draft.put(cost_hints={**draft.state.cost_hints, row.token_id: hint})
+        texts = (format_micro(hint[0]), format_micro(hint[1]), "average cost differs: a trade may be missing")
+        _issue(draft, view, (IssueType.COST_HINT, Severity.WARN), row.token_id, texts)
+
+
+def cost_hint(own_average_micro: int | None, size_micro: int, entry_cost_micro: int) -> tuple[int, int] | None:
+    """(own, external) average where they differ by more than R-03 allows, else None."""
+    if size_micro <= 0 or own_average_micro is None:
+        return None
+    external = entry_cost_micro * MICRO // size_micro
+    return None if cost_hint_micro(own_average_micro, external) is None else (own_average_micro, external)
+
+
+def changes_by_condition(changes: Sequence[Applied]) -> Mapping[str, tuple[Applied, ...]]:
+    """Changes grouped by condition, in order of condition id."""
+    grouped: dict[str, tuple[Applied, ...]] = {}
+    for change in sorted(changes, key=lambda change: (change.condition_id, change.token_id)):
+        grouped[change.condition_id] = (*grouped.get(change.condition_id, ()), change)
+    return grouped
+
+
+def delta_type(before_micro: int, after_micro: int) -> DeltaType:
+    """ADDED from nothing, REMOVED to nothing, else UPDATED (S-03)."""
+    if before_micro == 0:
+        return DeltaType.ADDED
+    return DeltaType.REMOVED if after_micro == 0 else DeltaType.UPDATED

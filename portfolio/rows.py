@@ -1,0 +1,206 @@
+"""A market's state as rows: the one place where state becomes what readers of the tables see."""
+
+from __future__ import annotations
+
+from portfolio.entries import Adjustment, Cause, Conversion, Merge, Redemption, Split
+from portfolio.facts import MarketMeta
+from portfolio.outcomes import AdjustmentRow, FillRow, MarketRow, OrderRow, Outcome, PositionRow, TokenRow
+from portfolio.position import EntryEffect, Position
+from portfolio.state import BookedAdjustment, BookedFill, MarketState
+from portfolio.views import OrderState
+
+NS_PER_MS = 1_000_000
+
+
+def fill_row(state: MarketState, booked: BookedFill) -> FillRow:
+    """The fill as it stands; its realised P&L is what it did when it was booked (later changes are restated)."""
+    fill = booked.fill
+    return FillRow(
+        wallet=state.wallet,
+        trade_id=fill.trade_id,
+        order_id=fill.order_id,
+        market_id=state.market_id,
+        condition_id=fill.condition_id,
+        token_id=fill.token_id,
+        side=fill.side,
+        role=fill.role,
+        price_micro=fill.price_micro,
+        size_micro=fill.size_micro,
+        amount_micro=fill.amount_micro,
+        fee_micro=fill.fee_micro,
+        realized_pnl_micro=booked.realized_pnl_micro,
+        state=fill.state,
+        external=fill.external,
+        owner=fill.owner,
+        transaction_hash=fill.transaction_hash,
+        settled_by=fill.settled_by,
+        matched_at_ns=fill.at.at_ns,
+        matched_at_ms=fill.at.at_ns // NS_PER_MS,
+        booked_at_ms=booked.booked_at_ms,
+        updated_at_ms=booked.updated_at_ms,
+    )
+
+
+def order_row(state: MarketState, order: OrderState) -> OrderRow:
+    """The order as it stands; the matched size is the larger of the venue's figure and what is booked."""
+    return OrderRow(
+        wallet=state.wallet,
+        order_id=order.order_id,
+        market_id=state.market_id,
+        condition_id=order.condition_id,
+        token_id=order.token_id,
+        side=order.side,
+        price_micro=order.price_micro,
+        original_size_micro=order.original_size_micro,
+        size_matched_micro=max(order.size_matched_micro, order.booked_micro),
+        status=order.status,
+        owner=order.owner,
+        order_type=order.order_type,
+        created_at_ms=order.created_at_ms,
+        first_seen_at_ms=order.first_seen_at_ms,
+        closed_at_ms=order.closed_at_ms,
+    )
+
+
+def position_row(state: MarketState, token_id: str, now_ms: int) -> PositionRow:
+    """The position in a token; ``version`` is the one that this transition is going to have."""
+    position = state.position(token_id)
+    place = state.token(token_id)
+    condition_id, outcome, neg_risk = ("", "", False)
+    if place is not None:
+        condition_id, outcome, neg_risk = place[0].condition_id, place[1].outcome, place[0].neg_risk
+    return PositionRow(
+        wallet=state.wallet,
+        token_id=token_id,
+        condition_id=condition_id,
+        market_id=state.market_id,
+        outcome=outcome,
+        shares_micro=position.shares_micro,
+        settled_micro=position.settled_micro,
+        in_flight_micro=position.in_flight_micro,
+        cost_basis_micro=position.cost_basis_micro,
+        realized_pnl_micro=position.realized_pnl_micro,
+        fees_micro=position.fees_micro,
+        neg_risk=neg_risk,
+        version=state.version + 1,
+        updated_at_ms=now_ms,
+    )
+
+
+def meta_rows(state: MarketState, meta: MarketMeta, now_ms: int) -> tuple[Outcome, ...]:
+    """Rows of one condition and its tokens."""
+    market = MarketRow(
+        wallet=state.wallet,
+        condition_id=meta.condition_id,
+        market_id=state.market_id,
+        title=meta.title,
+        slug=meta.slug,
+        neg_risk=meta.neg_risk,
+        neg_risk_claimed=meta.neg_risk_claimed,
+        neg_risk_market_id=meta.neg_risk_market_id,
+        question_index=meta.question_index,
+        closed=meta.closed,
+        halted=bool(state.halted),
+        halt_reason=state.halted,
+        updated_at_ms=now_ms,
+    )
+    tokens = tuple(
+        TokenRow(
+            wallet=state.wallet,
+            token_id=token.token_id,
+            condition_id=meta.condition_id,
+            market_id=state.market_id,
+            outcome=token.outcome,
+            outcome_index=token.outcome_index,
+            contract=token.contract,
+        )
+        for token in meta.tokens
+    )
+    return (market, *tokens)
+
+
+def cause_of(entry: Adjustment) -> Cause:
+    """The cause that an adjustment stands for (L-14)."""
+    match entry:
+        case Split():
+            return Cause.POSITION_SPLIT
+        case Merge():
+            return Cause.POSITION_MERGED
+        case Redemption():
+            return Cause.REDEEMED
+        case Conversion():
+            return Cause.CONVERTED
+        case _:
+            return entry.cause
+
+
+def adjustment_rows(state: MarketState, booked: BookedAdjustment) -> tuple[AdjustmentRow, ...]:
+    """One row per token leg of an adjustment, with what it did at its own place in economic order."""
+    return tuple(
+        _adjustment_row(state, effect, cause_of(booked.entry), booked.entry.evidence, booked)
+        for effect in booked.effects
+    )
+
+
+def _adjustment_row(
+    state: MarketState, effect: EntryEffect, cause: Cause, evidence: str, booked: BookedAdjustment
+) -> AdjustmentRow:
+    place = state.token(effect.token_id)
+    return AdjustmentRow(
+        wallet=state.wallet,
+        entry_id=booked.entry.entry_id,
+        market_id=state.market_id,
+        condition_id=place[0].condition_id if place is not None else "",
+        token_id=effect.token_id,
+        cause=cause,
+        size_micro=effect.shares_micro,
+        cost_micro=effect.cost_micro,
+        proceeds_micro=effect.proceeds_micro,
+        realized_pnl_micro=effect.realized_pnl_micro,
+        estimated=booked.entry.estimated,
+        evidence=evidence,
+        economic_at_ms=booked.entry.at.at_ns // NS_PER_MS,
+        at_ms=booked.booked_at_ms,
+    )
+
+
+def restatement(
+    before: MarketState, after: MarketState, effects: tuple[EntryEffect, ...], evidence: str, now_ms: int
+) -> tuple[AdjustmentRow, ...]:
+    """What changed of each token beyond the ``effects`` of the entry that was booked (D-02, L-03)."""
+    rows: list[AdjustmentRow] = []
+    for token_id in sorted({*before.positions, *after.positions}):
+        old, new = before.position(token_id), after.position(token_id)
+        own = [effect for effect in effects if effect.token_id == token_id]
+        shares, cost, proceeds, realized = _difference(old, new, own)
+        if shares == cost == proceeds == realized == 0:
+            continue
+        place = after.token(token_id)
+        rows.append(
+            AdjustmentRow(
+                wallet=after.wallet,
+                entry_id=f"restated:{after.version + 1}",
+                market_id=after.market_id,
+                condition_id=place[0].condition_id if place is not None else "",
+                token_id=token_id,
+                cause=Cause.RESTATED,
+                size_micro=shares,
+                cost_micro=cost,
+                proceeds_micro=proceeds,
+                realized_pnl_micro=realized,
+                estimated=False,
+                evidence=evidence,
+                economic_at_ms=now_ms,
+                at_ms=now_ms,
+            )
+        )
+    return tuple(rows)
+
+
+def _difference(old: Position, new: Position, own: list[EntryEffect]) -> tuple[int, int, int, int]:
+    return (
+        new.shares_micro - old.shares_micro - sum(effect.shares_micro for effect in own),
+        new.cost_basis_micro - old.cost_basis_micro - sum(effect.cost_micro for effect in own),
+        new.proceeds_micro - old.proceeds_micro - sum(effect.proceeds_micro for effect in own),
+        new.realized_pnl_micro - old.realized_pnl_micro - sum(effect.realized_pnl_micro for effect in own),
+    )

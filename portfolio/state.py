@@ -1,0 +1,208 @@
+"""What one market owns: its conditions, fills, adjustments, orders, and the positions folded from them.
+
+A state is immutable; a transition works on a :class:`Draft` and publishes a new state at its end (compute first,
+assign last). Nothing here decides; ``booking``, ``orders`` and ``reconciling`` do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import msgspec
+from msgspec.structs import replace
+
+from portfolio.entries import Adjustment, EconomicTime, Entry, Fill
+from portfolio.facts import MarketMeta, Side, TokenMeta, TradeStatus
+from portfolio.outcomes import Outcome
+from portfolio.position import EntryEffect, Folded, Position, effective, fold
+from portfolio.views import OrderState
+
+
+class BookedFill(msgspec.Struct, frozen=True, kw_only=True):
+    """A fill with what is known of it beside the entry. ``proven``: a balance has shown it (X-02)."""
+
+    fill: Fill
+    status: TradeStatus
+    proven: bool
+    realized_pnl_micro: int
+    booked_at_ms: int
+    updated_at_ms: int
+
+
+class BookedAdjustment(msgspec.Struct, frozen=True, kw_only=True):
+    """An adjustment with what it did when it was booked. ``superseded``: the real entry came later (D-12)."""
+
+    entry: Adjustment
+    effects: tuple[EntryEffect, ...]
+    cash_micro: int
+    superseded: bool
+    booked_at_ms: int
+
+
+class PendingToken(msgspec.Struct, frozen=True, kw_only=True):
+    """A difference that waits for its second look (R-05, D-12, D-14). ``block_number`` None: by the stand-in.
+
+    ``cycle_id`` is the cycle of the first look: one view taken twice is one look (L-19).
+    """
+
+    token_id: str
+    difference_micro: int
+    block_number: int | None
+    since_ms: int
+    cycle_id: str = ""
+
+
+class NotedChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A change booked from evidence between cycles; the next cycle reports it and counts it as drift (R-22, R-25)."""
+
+    condition_id: str
+    token_id: str
+    shares_micro: int
+    cause: str
+    evidence: str
+    pausing: bool
+
+
+class MarketState(msgspec.Struct, frozen=True, kw_only=True):
+    """State of one market of one wallet. ``version`` rises with every change; ``halted`` is the reason, or empty.
+
+    ``newest_at`` is the latest economic time among the entries that count, None where none was folded yet: it tells
+    without a search whether an entry comes last.
+    """
+
+    wallet: str
+    market_id: str
+    version: int = 0
+    metas: tuple[MarketMeta, ...] = ()
+    question_count: int | None = None
+    fills: dict[str, BookedFill] = {}
+    adjustments: dict[str, BookedAdjustment] = {}
+    orders: dict[str, OrderState] = {}
+    positions: dict[str, Position] = {}
+    pending: dict[str, PendingToken] = {}
+    noted: tuple[NotedChange, ...] = ()
+    cost_hints: dict[str, tuple[int, int]] = {}
+    ignored_orders: tuple[str, ...] = ()
+    halted: str = ""
+    newest_at: EconomicTime | None = None
+
+    def meta_of(self, condition_id: str) -> MarketMeta | None:
+        """Metadata of a condition of this market."""
+        return next((meta for meta in self.metas if meta.condition_id == condition_id), None)
+
+    def token(self, token_id: str) -> tuple[MarketMeta, TokenMeta] | None:
+        """Where a token belongs."""
+        for meta in self.metas:
+            for token in meta.tokens:
+                if token.token_id == token_id:
+                    return meta, token
+        return None
+
+    def position(self, token_id: str) -> Position:
+        """The position in a token; an empty one where nothing was ever held."""
+        return self.positions.get(token_id, Position(token_id=token_id))
+
+    @property
+    def neg_risk(self) -> bool:
+        """Whether the market is a neg-risk event."""
+        return any(meta.neg_risk for meta in self.metas)
+
+    def entries(self) -> Iterable[Entry]:
+        """All entries that may count: fills (failed ones drop out in the fold) and adjustments not superseded."""
+        yield from (booked.fill for booked in self.fills.values())
+        yield from (booked.entry for booked in self.adjustments.values() if not booked.superseded)
+
+
+class Draft:
+    """A state being changed, with the rows the change wants written. Lives within one transition."""
+
+    def __init__(self, state: MarketState, now_ms: int) -> None:
+        self.before = state
+        self.state = state
+        self.now_ms = now_ms
+        self.rows: list[Outcome] = []
+
+    def put(self, **changes: object) -> None:
+        """Replace fields of the state."""
+        self.state = replace(self.state, **changes)
+
+    def put_fill(self, booked: BookedFill) -> None:
+        """Insert or replace a fill by its key."""
+        self.put_fills((booked,))
+
+    def put_fills(self, changed: Iterable[BookedFill]) -> None:
+        """Insert or replace several fills by their keys, at the price of one copy."""
+        keyed = {fill_key(booked.fill.trade_id, booked.fill.order_id): booked for booked in changed}
+        if keyed:
+            self.put(fills={**self.state.fills, **keyed})
+
+    def put_adjustment(self, booked: BookedAdjustment) -> None:
+        """Insert or replace an adjustment by its entry id."""
+        self.put(adjustments={**self.state.adjustments, booked.entry.entry_id: booked})
+
+    def put_order(self, order: OrderState) -> None:
+        """Insert or replace an order by its id."""
+        self.put(orders={**self.state.orders, order.order_id: order})
+
+    def append(self, entry: Entry) -> tuple[EntryEffect, ...]:
+        """Bring a new entry (already among the state's) into the positions; returns what it did at its own place.
+
+        The newest entry in economic order is applied to the positions as they are; an older one refolds all (D-02).
+        """
+        known = self.state.newest_at
+        if known is not None and known < entry.at:
+            folded = fold([entry], self.state.positions)
+            self.put(positions=folded.by_token(), newest_at=entry.at)
+        else:
+            folded = self._folded()
+        return folded.by_entry().get(entry.entry_id, ())
+
+    def refold(self) -> None:
+        """Fold all entries anew, after one of them began or ceased to count."""
+        self._folded()
+
+    def _folded(self) -> Folded:
+        entries = tuple(entry for entry in self.state.entries() if effective(entry))
+        folded = fold(entries)
+        self.put(positions=folded.by_token(), newest_at=max((entry.at for entry in entries), default=None))
+        return folded
+
+    def settle(self, fill: Fill) -> None:
+        """Count a fill as settled that counted as in flight; as a refold would, for its position is linear in that."""
+        position = self.state.position(fill.token_id)
+        settled = replace(
+            position,
+            settled_micro=position.settled_micro + fill_shares(fill),
+            cash_flow_settled_micro=position.cash_flow_settled_micro + fill_cash(fill),
+        )
+        self.put(positions={**self.state.positions, fill.token_id: settled})
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything but rows came of it."""
+        return self.state is not self.before
+
+
+def fill_shares(fill: Fill) -> int:
+    """Shares that came (positive) or went."""
+    return fill.size_micro if fill.side is Side.BUY else -fill.size_micro
+
+
+def fill_cash(fill: Fill) -> int:
+    """Signed change of collateral by a fill, its fee included."""
+    paid = -fill.amount_micro if fill.side is Side.BUY else fill.amount_micro
+    return paid - fill.fee_micro
+
+
+def fill_key(trade_id: str, order_id: str) -> str:
+    """Key of a fill: one trade may fill several of our orders, one order many trades (L-01)."""
+    return f"{trade_id}/{order_id}"
+
+
+_canonical = msgspec.json.Encoder(order="deterministic")
+
+
+def digest(state: object) -> str:
+    """sha256 over the canonical encoding of a state: equal states have equal digests, whatever their history (D-20)."""
+    return hashlib.sha256(_canonical.encode(state)).hexdigest()

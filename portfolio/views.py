@@ -1,0 +1,181 @@
+"""The two sides of a comparison: a market's image from within, and the witnesses' view of it from outside (D-10).
+
+An image is what a market publishes of itself after a change; a view is what one cycle learned about that market, with
+the version of the image it was compared with. Both are plain data; ``comparison`` and ``market`` judge them.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from portfolio.entries import Cause
+from portfolio.facts import DataPosition, OpenOrder, OrderStatus, Payout, Side
+
+
+class UnprovenFill(msgspec.Struct, frozen=True, kw_only=True):
+    """A fill that no balance has shown yet. ``cash_micro`` is its signed change of collateral, fee included.
+
+    ``confirmed`` says that the exchange calls the trade CONFIRMED; it then counts as settled (issue depth: settled
+    means CONFIRMED or seen in the balance).
+    """
+
+    trade_id: str
+    order_id: str
+    shares_micro: int
+    cash_micro: int
+    confirmed: bool
+    matched_at_ms: int
+
+
+class TokenImage(msgspec.Struct, frozen=True, kw_only=True):
+    """A token as the market holds it. ``proven_micro`` is what earlier balances have already shown.
+
+    ``size = proven + Σ unproven``; ``price_micro`` is the own average cost, the last resort of a reference price.
+    """
+
+    token_id: str
+    condition_id: str
+    contract: str
+    outcome_index: int
+    question_index: int | None
+    shares_micro: int
+    settled_micro: int
+    proven_micro: int
+    cost_basis_micro: int
+    unproven: tuple[UnprovenFill, ...]
+    pending: bool
+
+
+class OrderImage(msgspec.Struct, frozen=True, kw_only=True):
+    """A live order as the market holds it."""
+
+    order_id: str
+    condition_id: str
+    price_micro: int
+    remaining_micro: int
+    size_matched_micro: int
+    status: OrderStatus
+
+
+class MarketImage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a market shows of itself. ``proven_cash_micro`` is Σ of the collateral its proven entries moved."""
+
+    wallet: str
+    market_id: str
+    version: int
+    neg_risk: bool
+    flag_mismatch: bool
+    question_count: int | None
+    tokens: tuple[TokenImage, ...]
+    orders: tuple[OrderImage, ...]
+    proven_cash_micro: int
+    noted: bool
+    halted: bool
+
+
+class TokenPrice(msgspec.Struct, frozen=True, kw_only=True):
+    """Reference price of a token in a cycle (R-03); the same on both sides of the comparison."""
+
+    token_id: str
+    price_micro: int
+
+
+class ChainView(msgspec.Struct, frozen=True, kw_only=True):
+    """The chain's part: balances of this market's tokens at one block. A token without a row is unknown, not zero."""
+
+    block_number: int
+    block_time_ms: int
+    balances: tuple[tuple[str, int], ...]
+    payouts: tuple[Payout, ...] = ()
+
+
+class OrderFate(msgspec.Struct, frozen=True, kw_only=True):
+    """What a single look-up said about an order that left the list; ``order`` None: the exchange knows none (L-06)."""
+
+    order_id: str
+    order: OpenOrder | None
+
+
+class OrdersView(msgspec.Struct, frozen=True, kw_only=True):
+    """The CLOB's part: this market's rows of a COMPLETE list, and the fates of those that were missing.
+
+    ``read_at_ms`` is when the reading began, ``previous_read_at_ms`` when the last complete one before it began (R-04);
+    None where there was none.
+    """
+
+    read_at_ms: int
+    previous_read_at_ms: int | None
+    orders: tuple[OpenOrder, ...]
+    fates: tuple[OrderFate, ...] = ()
+
+
+class CauseHint(msgspec.Struct, frozen=True, kw_only=True):
+    """What the wallet's cash says about an unexplained difference (balances and cash are read at one block).
+
+    ``legs`` are the signed share differences it explains; it holds only if the market finds exactly these.
+    ``cash_micro`` is the collateral that came (positive) or went.
+    """
+
+    cause: Cause
+    condition_id: str
+    legs: tuple[tuple[str, int], ...]
+    cash_micro: int
+    evidence: str
+
+
+class ViewPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings that a comparison depends on; they travel with it, so that replay needs no config (D-16)."""
+
+    settle_window_ms: int = 30_000
+    discrepancy_alert_micro: int = 10_000_000
+    adopt_unknown_orders: bool = True
+
+
+class ExternalView(msgspec.Struct, frozen=True, kw_only=True, tag="external_view"):
+    """All that one cycle learned about one market. What was not read is None: unknown, never empty.
+
+    ``opening``: the wallet had no history before this cycle (R-23).
+    ``stand_in`` holds the Data API's rows when the chain could not be read (R-01); ``entry_costs`` are its rows beside
+    a chain view, used only to price openings (R-23) and to hint at missed trades (R-03).
+    """
+
+    cycle_id: str
+    base_version: int
+    synced_at_ms: int
+    policy: ViewPolicy
+    opening: bool = False
+    prices: tuple[TokenPrice, ...] = ()
+    chain: ChainView | None = None
+    stand_in: tuple[DataPosition, ...] | None = None
+    entry_costs: tuple[DataPosition, ...] = ()
+    orders: OrdersView | None = None
+    hints: tuple[CauseHint, ...] = ()
+    own_keys: tuple[str, ...] = ()
+
+
+class OrderState(msgspec.Struct, frozen=True, kw_only=True):
+    """An order in a market's state; ``status`` is what the exchange says of it.
+
+    ``closed_at_ms`` is set only when all its fills are booked too (L-06). ``size_matched_micro`` is the venue's
+    cumulative figure, ``booked_micro`` the sum of its trades ever seen, failed ones included: neither falls (D-03).
+    """
+
+    order_id: str
+    condition_id: str
+    token_id: str
+    side: Side
+    price_micro: int
+    original_size_micro: int
+    size_matched_micro: int
+    booked_micro: int
+    status: OrderStatus
+    owner: str
+    order_type: str
+    created_at_ms: int
+    first_seen_at_ms: int
+    closed_at_ms: int | None = None
+
+    @property
+    def remaining_micro(self) -> int:
+        """Shares that can still be filled, by the larger of what the venue says and what is booked."""
+        return max(0, self.original_size_micro - max(self.size_matched_micro, self.booked_micro))

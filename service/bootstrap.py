@@ -1,0 +1,134 @@
+"""Wiring for the command line: a process with its real ports, for a long run, one cycle, or one command (D-07)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gevent
+import structlog
+
+from messages.control import Answer, Command
+from polymarket.reads import PolymarketReads
+from service.alerting import open_alerting
+from service.clock import SystemClock
+from service.config import Config, polymarket_settings
+from service.http.servers import Servers
+from service.logs import set_up
+from service.process import Outside, Process
+from service.telemetry import NoMetrics, open_metrics
+from storage.database import open_database
+
+CLOSE_WITHIN_S = 5
+LOOK_AGAIN_S = 2
+"""``sync`` looks again after about a block while differences wait for their second look (R-05)."""
+
+LOOKS_BEYOND_WINDOW = 8
+"""Looks after the settling window, before ``sync`` ends with differences still pending."""
+
+_log = structlog.get_logger(__name__)
+
+
+def owner_name() -> str:
+    """Who we are to others that want the same database."""
+    return f"portfolio-sync, process {os.getpid()} on {socket.gethostname()}"
+
+
+def open_outside(config: Config) -> Outside:
+    """The real witnesses, metrics and alert channels."""
+    reads = PolymarketReads(polymarket_settings(config), SystemClock().now_ms)
+    metrics = open_metrics(config)
+
+    def close() -> None:
+        reads.close(CLOSE_WITHIN_S)
+        metrics.close()
+
+    return Outside(reads=reads, metrics=metrics, sink=open_alerting(config), close=close)
+
+
+def open_process(config: Config, outside: Outside | None = None) -> Process:
+    """A process that owns its database; it starts with ``start``. Raises LeaseHeld when another one owns it."""
+    database = open_database(config.storage_url, owner=owner_name(), now_ms=SystemClock().now_ms())
+    return Process(config, database, outside or open_outside(config))
+
+
+def run(config: Config) -> int:
+    """Run until SIGTERM or SIGINT, then stop in order; 0, or 1 when the process had to give up."""
+    set_up(config)
+    process = open_process(config)
+    servers = Servers(process, config)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        gevent.signal_handler(number, process.ended.set)
+    gevent.signal_handler(signal.SIGHUP, _reload, process)
+    try:
+        process.start()
+        servers.start()
+        process.ended.wait()
+    finally:
+        servers.stop()
+        process.stop()
+    return 1 if process.failure else 0
+
+
+def _reload(process: Process) -> None:
+    """SIGHUP: take in the file again; a rejected one leaves the old configuration in force (S-10)."""
+    try:
+        done = process.reload_config()
+    except Exception:
+        _log.exception("reload_rejected")
+    else:
+        _log.info("reloaded", **done)
+
+
+@contextmanager
+def running(config: Config, outside: Outside | None = None) -> Iterator[Process]:
+    """A started process, stopped in order at the end."""
+    process = open_process(config, outside)
+    try:
+        process.start()
+        yield process
+    finally:
+        process.stop()
+
+
+def sync_once(config: Config) -> dict[str, Any]:
+    """One full cycle, and further looks while differences wait for one; the last report with all that was changed."""
+    set_up(config)
+    looks = config.sync.settle_window_ms // (LOOK_AGAIN_S * 1000) + LOOKS_BEYOND_WINDOW
+    with running(config) as process:
+        done = process.force_sync()
+        for _ in range(looks):
+            if not done["operations_report"]["pending_count"]:
+                break
+            gevent.sleep(LOOK_AGAIN_S)
+            again = process.force_sync()
+            done = {
+                "operations_report": again["operations_report"],
+                "settlement_reports": [*done["settlement_reports"], *again["settlement_reports"]],
+                "issues": [*done["issues"], *again["issues"]],
+            }
+    return done
+
+
+def offline_command(config: Config, command: Command) -> Answer:
+    """Take the lease, obey one command, and leave: for operators while no process runs (D-22)."""
+    set_up(config)
+    outside = Outside(reads=_NoReads(), metrics=NoMetrics(), sink=open_alerting(config), close=lambda: None)
+    process = open_process(config, outside)
+    try:
+        process.start(cycles=False)
+        return process.command(command)
+    finally:
+        process.stop()
+
+
+class _NoReads:
+    """Witnesses of a process that only obeys a command: it is never asked, for it runs no cycle."""
+
+    def request(self, read: object, reply: object, correlation: str) -> None:
+        """Refuse."""
+        raise RuntimeError(f"{correlation}: a process without cycles was asked for {read!r} by {reply!r}")

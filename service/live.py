@@ -1,0 +1,218 @@
+"""A readable view of a running service: one line per cycle, one per thing worth knowing (S-08, L-22).
+
+``cycle_line`` and ``delta_line`` put reports into words. ``Follower`` reads what is new from the stored state, beside
+its owner; ``Plain`` and ``Panel`` show it, as lines anywhere or in place on a terminal.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from collections import deque
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Protocol, TextIO
+
+import msgspec
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel as Box
+from rich.table import Table
+from rich.text import Text
+
+from storage.queries import Queries, Record, ReportKind, Selection
+
+CRITICAL_PUSD = Decimal(500)
+CYCLES_SHOWN = 12
+EVENTS_SHOWN = 14
+PAUSED = "PORTFOLIO_SYNC_STRATEGY_PAUSED"
+_PAGE = 500
+
+
+class Kind(enum.StrEnum):
+    """What a line is about; decides its colour and nothing else."""
+
+    CYCLE = "cycle"
+    DELTA = "found"
+    PAUSE = "pause"
+    SCRIPT = "sandbox"
+    NOTE = "note"
+
+
+_COLOURS = {Kind.CYCLE: "", Kind.DELTA: "yellow", Kind.PAUSE: "bold red", Kind.SCRIPT: "cyan", Kind.NOTE: "dim"}
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """Something to show. ``row`` is the report behind it, empty for announcements."""
+
+    kind: Kind
+    at_ms: int
+    text: str
+    row: dict[str, Any] = {}
+
+
+def cycle_line(number: int, report: Mapping[str, Any]) -> str:
+    """One operations report in one line; ``number`` counts the cycles that the reader has seen."""
+    block = report["block_number"]
+    parts = [
+        f"cycle {number:>4}",
+        f"{report['status']:<16}",
+        f"block {'-' if block is None else block:<10}",
+        f"positions {report['total_positions']:>4}",
+        f"deltas {report['delta_count']:>3}",
+        f"drift max {report['drift_pusd_max']:>10} pUSD",
+        f"pending {report['pending_count']:>3}",
+        f"{report['sync_duration_ms']:>5} ms",
+    ]
+    reasons = "; ".join(report["reasons"])
+    return "  ".join(parts) + (f"  ({reasons})" if reasons else "")
+
+
+def delta_line(report: Mapping[str, Any]) -> str:
+    """One settlement report in words: what, where, from what to what, why, and how that is known."""
+    sizes = f"{report['internal_size_pusd']} → {report['clob_size_pusd']} pUSD"
+    drift = report["drift_pusd"]
+    loud = "  PAGE: above 500 pUSD" if drift > CRITICAL_PUSD else ""
+    cause = f", cause {report['cause']}" if report["cause"] else ""
+    evidence = f" ({report['evidence']})" if report["evidence"] else ""
+    subject = str(report["subject"]).replace("_", " ")
+    place = f"{report['delta_type']} {subject} in {short(report['market_id'])}"
+    return f"{place}: {sizes}, drift {drift} pUSD{cause}{evidence}; {report['action_taken']}{loud}"
+
+
+def pause_line(report: Mapping[str, Any]) -> str:
+    """A pause in words, with what resumes it."""
+    strategy = report.get("strategy_id", "")
+    why = f"drift of {report['drift_pusd']} pUSD in {short(report['market_id'])}, cause {report['cause'] or 'unknown'}"
+    return f"strategy {strategy} PAUSED: {why}; resume by name: resume-strategy --strategy-id {strategy}"
+
+
+def short(name: str) -> str:
+    """A long id, recognisable."""
+    return name if len(name) <= 18 else f"{name[:10]}…{name[-4:]}"
+
+
+def clock_time(at_ms: int) -> str:
+    """Time of day in UTC."""
+    return dt.datetime.fromtimestamp(at_ms // 1000, tz=dt.UTC).strftime("%H:%M:%S")
+
+
+class Follower:
+    """What is new in the stored state since the last look. Each report is given once."""
+
+    def __init__(self, queries: Queries) -> None:
+        """Begins with the first report there is."""
+        self._queries = queries
+        self._seen: set[tuple[Any, ...]] = set()
+        self._since: dict[ReportKind, int] = {}
+        self.cycles = 0
+
+    def look(self) -> list[Line]:
+        """New lines, oldest first; within one cycle the findings come before the cycle's own line."""
+        found = [self._settlement(row) for row in self._new(ReportKind.SETTLEMENT)]
+        for row in self._new(ReportKind.OPERATIONS):
+            self.cycles += 1
+            text = cycle_line(self.cycles, row)
+            found.append(Line(kind=Kind.CYCLE, at_ms=row["synced_at_ms"], text=text, row=row))
+        return sorted(found, key=lambda line: (line.at_ms, line.kind is Kind.CYCLE))
+
+    def _settlement(self, row: Record) -> Line:
+        paused = row["event_type"] == PAUSED
+        text = pause_line(row) if paused else delta_line(row)
+        return Line(kind=Kind.PAUSE if paused else Kind.DELTA, at_ms=row["synced_at_ms"], text=text, row=row)
+
+    def _new(self, kind: ReportKind) -> list[Record]:
+        selection = Selection(since_ms=self._since.get(kind), limit=_PAGE)
+        fresh = []
+        for row in reversed(self._queries.reports(kind, selection)):
+            key = (
+                kind,
+                row["wallet"],
+                row.get("market_id"),
+                row["synced_at_ms"],
+                row.get("subject"),
+                row["event_type"],
+            )
+            key = (*key, row.get("strategy_id"))
+            if key not in self._seen:
+                self._seen.add(key)
+                fresh.append(row)
+                self._since[kind] = row["synced_at_ms"]
+        return fresh
+
+
+class View(Protocol):
+    """Shows lines as they come."""
+
+    def show(self, line: Line) -> None:
+        """Show one."""
+        ...
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        ...
+
+
+class Plain:
+    """Lines, one after the other."""
+
+    def __init__(self, out: TextIO) -> None:
+        """``out`` gets every line at once."""
+        self._out = out
+
+    def show(self, line: Line) -> None:
+        """Write it."""
+        self._out.write(f"{clock_time(line.at_ms)}  {line.kind.value:<7}  {line.text}\n")
+        self._out.flush()
+
+    def close(self) -> None:
+        """Nothing to undo."""
+
+
+class Panel:
+    """The last cycles and the last findings, redrawn in place on a terminal."""
+
+    def __init__(self, console: Console, heading: str) -> None:
+        """Takes the terminal until ``close``."""
+        self._heading = heading
+        self._cycles: deque[Line] = deque(maxlen=CYCLES_SHOWN)
+        self._events: deque[Line] = deque(maxlen=EVENTS_SHOWN)
+        self._live = Live(console=console, auto_refresh=False, get_renderable=self._draw)
+        self._live.start()
+
+    def show(self, line: Line) -> None:
+        """Add it and draw anew."""
+        (self._cycles if line.kind is Kind.CYCLE else self._events).append(line)
+        self._live.refresh()
+
+    def close(self) -> None:
+        """Leave the last picture standing."""
+        self._live.stop()
+
+    def _draw(self) -> Group:
+        cycles = Table(box=None, expand=True, pad_edge=False)
+        names = ("time", "status", "block", "positions", "deltas", "drift max pUSD", "pending", "ms")
+        for name in names:
+            cycles.add_column(name, justify="left" if name in {"time", "status"} else "right")
+        for line in self._cycles:
+            cycles.add_row(*_cells(line), style="" if line.row["status"] == "ok" else "yellow")
+        events = Text("\n").join(
+            Text(f"{clock_time(line.at_ms)}  {line.kind.value:<7}  {line.text}", style=_COLOURS[line.kind])
+            for line in self._events
+        )
+        return Group(Box(cycles, title=self._heading), Box(events, title="what happened"))
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+    row = line.row
+    block = row["block_number"]
+    return (
+        clock_time(line.at_ms),
+        str(row["status"]),
+        "-" if block is None else str(block),
+        str(row["total_positions"]),
+        str(row["delta_count"]),
+        str(row["drift_pusd_max"]),
+        str(row["pending_count"]),
+        str(row["sync_duration_ms"]),
+    )

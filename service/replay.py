@@ -1,0 +1,175 @@
+"""Rebuilding the state from the journal, and proving that it is the stored one (D-20, L-20). Needs no actor.
+
+Every entry is applied to its own address, with its outcomes suppressed, so the result does not depend on the schedule
+that wrote it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from actors.ingest import IngestState, advance
+from messages.addresses import kind_of, market_of
+from messages.codec import decode
+from messages.ledger import JournalEntry
+from portfolio import gate, market, wallet
+from portfolio.events import CursorAdvanced, CycleClosed
+from portfolio.gate import GateState
+from portfolio.outcomes import OrderRow, PositionRow
+from portfolio.rows import order_row, position_row
+from portfolio.state import MarketState, digest
+from portfolio.views import ExternalView
+from portfolio.wallet import WalletState
+from service.config import Config
+from storage.database import open_readonly
+from storage.journal import Journal, import_lines
+from storage.queries import Queries
+
+
+class ReplayFailed(Exception):
+    """The journal cannot be replayed; the text says at which entry and what to do."""
+
+
+class Books:
+    """All states of one wallet, by address."""
+
+    def __init__(self, name: str) -> None:
+        self.wallet = WalletState(wallet=name)
+        self.ingest = IngestState(wallet=name)
+        self.gate = GateState(wallet=name)
+        self.markets: dict[str, MarketState] = {}
+        self.entries = 0
+        self.begun: tuple[str, int] | None = None
+        """Name and time of the last cycle that a market took a view of."""
+        self.closed = ""
+        """Name of the last cycle that was closed."""
+
+    @property
+    def interrupted(self) -> tuple[str, int] | None:
+        """The cycle that a crash cut short, if the last one that began was never closed (D-11 d)."""
+        if self.begun is None or self.begun[0] == self.closed:
+            return None
+        return self.begun
+
+    def apply(self, entry: JournalEntry) -> None:
+        """Apply one entry.
+
+        Raises:
+            ReplayFailed: an address or event that this version does not know.
+        """
+        event: Any = decode(entry.payload, entry.kind, entry.schema)
+        self.entries += 1
+        match kind_of(entry.address):
+            case "market":
+                if isinstance(event, ExternalView):
+                    self.begun = (event.cycle_id, event.synced_at_ms)
+                state = self.markets.get(entry.address)
+                if state is None:
+                    state = MarketState(wallet=self.wallet.wallet, market_id=market_of(entry.address))
+                self.markets[entry.address] = market.transition(state, event, entry.at_ms).state
+            case "coordinator":
+                if isinstance(event, CycleClosed):
+                    self.closed = event.report.cycle_id
+                self.wallet = wallet.transition(self.wallet, event, entry.at_ms).state
+            case "gate":
+                self.gate = gate.transition(self.gate, event, entry.at_ms).state
+            case "ingest" if isinstance(event, CursorAdvanced):
+                self.ingest = advance(self.ingest, event)
+            case _:
+                text = f"entry {entry.seq} of {entry.stream} is for {entry.address}, which this version does not know"
+                raise ReplayFailed(text)
+
+    def digests(self) -> Mapping[str, str]:
+        """Digest of every state, by address."""
+        found = {address: digest(state) for address, state in self.markets.items()}
+        name = self.wallet.wallet
+        found[f"coordinator:{name}"] = digest(self.wallet)
+        found[f"ingest:{name}"] = digest(self.ingest)
+        found[f"gate:{name}"] = digest(self.gate)
+        return dict(sorted(found.items()))
+
+
+def rebuild(name: str, entries: Iterable[JournalEntry]) -> Books:
+    """The books after all ``entries`` of the wallet's stream."""
+    books = Books(name)
+    for entry in entries:
+        books.apply(entry)
+    return books
+
+
+def positions_digest(positions: Iterable[PositionRow], orders: Iterable[OrderRow]) -> str:
+    """Digest of what the tables show: every position that was ever held, and every live order."""
+    held = sorted(
+        (
+            row.market_id,
+            row.token_id,
+            row.shares_micro,
+            row.settled_micro,
+            row.cost_basis_micro,
+            row.realized_pnl_micro,
+            row.fees_micro,
+        )
+        for row in positions
+        if row.shares_micro or row.settled_micro or row.cost_basis_micro or row.realized_pnl_micro or row.fees_micro
+    )
+    live = sorted(
+        (row.market_id, row.order_id, row.side.value, row.price_micro, row.original_size_micro, row.size_matched_micro)
+        for row in orders
+        if row.closed_at_ms is None
+    )
+    return digest((held, live))
+
+
+def books_digest(books: Books) -> str:
+    """The same digest, from rebuilt books."""
+    positions = [position_row(state, token_id, 0) for state in books.markets.values() for token_id in state.positions]
+    orders = [order_row(state, order) for state in books.markets.values() for order in state.orders.values()]
+    return positions_digest(positions, orders)
+
+
+def replay(config: Config, until: int | None = None, journal_file: Path | None = None) -> dict[str, Any]:
+    """Rebuild from the database's journal, or from an exported file, and compare with the stored state.
+
+    ``stored_digest`` is None where there is nothing to compare with: part of a journal, or a file without database.
+    """
+    if journal_file is not None:
+        entries = list(import_lines(journal_file.read_bytes().splitlines(keepends=True)))
+        name = entries[0].stream if entries else config.wallets[0].name
+        books = rebuild(name, _until(entries, until))
+        return _document(books, None, None)
+    database = open_readonly(config.storage_url)
+    try:
+        name = config.wallets[0].name
+        journal = Journal(database)
+        books = rebuild(name, _until(journal.read(name), until))
+        stored = None
+        if until is None:
+            rows = Queries(database).state_rows(name, name)
+            stored = positions_digest(rows.positions, rows.orders)
+        return _document(books, stored, journal.verify_chain(name).broken_at)
+    finally:
+        database.close()
+
+
+def _until(entries: Iterable[JournalEntry], until: int | None) -> Iterable[JournalEntry]:
+    for entry in entries:
+        if until is not None and entry.seq > until:
+            return
+        yield entry
+
+
+def _document(books: Books, stored: str | None, broken_at: int | None) -> dict[str, Any]:
+    rebuilt = books_digest(books)
+    return {
+        "digest": rebuilt,
+        "stored_digest": stored,
+        "equal": stored is None or rebuilt == stored,
+        "entries": books.entries,
+        "chain_broken_at": broken_at,
+        "state_digest": digest(tuple(books.digests().items())),
+        "states": msgspec.to_builtins(books.digests()),
+    }

@@ -1,0 +1,237 @@
+"""What the command line and HTTP read: rows as dictionaries with the interface's field names (S-23).
+
+Every method is one read transaction. Fields beyond the fixed ones are the tables' other columns. Amounts are integers
+of 1e-6, times ms UTC; only documents of reports have decimals. A list without ``limit`` is whole (L-29).
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, TypeAlias
+
+import msgspec
+import peewee as pw
+
+from messages.ledger import GENESIS_HASH
+from portfolio.facts import OrderStatus
+from portfolio.outcomes import OrderRow, PositionRow
+from storage import documents, tables
+from storage.database import Database
+
+Record: TypeAlias = dict[str, Any]
+"""One row: column name → value."""
+
+LIVE_STATUSES = tuple(status.value for status in OrderStatus if status.live)
+"""Statuses of orders that can still be filled."""
+
+
+class ReportKind(enum.StrEnum):
+    """The two kinds of reports."""
+
+    SETTLEMENT = "settlement"
+    OPERATIONS = "operations"
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """Which rows: of a wallet, of a market (by market or condition id), from a time on; None takes all.
+
+    ``limit`` keeps the newest; lists by time are newest first.
+    """
+
+    wallet: str | None = None
+    market: str | None = None
+    since_ms: int | None = None
+    limit: int | None = None
+
+
+ALL = Selection()
+"""Everything."""
+
+
+class StateRows(msgspec.Struct, frozen=True, kw_only=True):
+    """The stored state of a wallet at one journal head: what a state digest is made of (D-20).
+
+    Positions by (market, token), zero ones included; live orders by (market, order).
+    """
+
+    head_seq: int
+    head_hash: str
+    positions: tuple[PositionRow, ...]
+    orders: tuple[OrderRow, ...]
+
+
+class Queries:
+    """The read side of a database."""
+
+    def __init__(self, database: Database) -> None:
+        """Any open database will do."""
+        self._database = database
+
+    def wallets(self) -> list[Record]:
+        """Configured wallets as last stored."""
+        return self._all(tables.Wallets.select().order_by(tables.Wallets.wallet))
+
+    def markets(self, selection: Selection = ALL) -> list[Record]:
+        """Conditions with their metadata and whether they are halted."""
+        table = tables.Markets
+        return self._all(_where(table, selection).order_by(table.wallet, table.market_id, table.condition_id))
+
+    def tokens(self, selection: Selection = ALL) -> list[Record]:
+        """Outcome tokens."""
+        table = tables.Tokens
+        return self._all(_where(table, selection).order_by(table.wallet, table.market_id, table.token_id))
+
+    def positions(self, selection: Selection = ALL, *, include_zero: bool = False) -> list[Record]:
+        """Positions by wallet, market and token; those without shares, settled or in flight, only when asked for."""
+        table = tables.Positions
+        query = _where(table, selection)
+        if not include_zero:
+            query = query.where((table.shares_micro != 0) | (table.settled_micro != 0) | (table.in_flight_micro != 0))
+        return self._all(query.order_by(table.wallet, table.market_id, table.token_id))
+
+    def orders(self, selection: Selection = ALL, *, include_closed: bool = False) -> list[Record]:
+        """Orders by wallet, market and id; only live ones unless asked for all."""
+        table = tables.Orders
+        query = _where(table, selection, "created_at_ms")
+        if not include_closed:
+            query = query.where(table.status.in_(LIVE_STATUSES) & table.closed_at_ms.is_null())
+        return self._all(query.order_by(table.wallet, table.market_id, table.order_id))
+
+    def fills(self, selection: Selection = ALL) -> list[Record]:
+        """Fills, newest match first."""
+        table = tables.Fills
+        query = _where(table, selection, "matched_at_ms")
+        return self._all(query.order_by(table.matched_at_ns.desc(), table.trade_id, table.order_id))
+
+    def fill_observations(self, selection: Selection = ALL) -> list[Record]:
+        """In which statuses fills were seen, by which feed; newest first. They know no market: it is not looked at."""
+        table = tables.FillObservations
+        query = _where(table, selection, "at_ms", market_columns=())
+        return self._all(query.order_by(table.at_ms.desc(), table.trade_id, table.order_id, table.status, table.feed))
+
+    def adjustments(self, selection: Selection = ALL) -> list[Record]:
+        """Changes of inventory other than by own fills, newest first."""
+        table = tables.Adjustments
+        query = _where(table, selection, "at_ms")
+        return self._all(query.order_by(table.at_ms.desc(), table.entry_id, table.token_id))
+
+    def issues(self, selection: Selection = ALL) -> list[Record]:
+        """Integrity issues, newest first."""
+        table = tables.IntegrityIssues
+        query = _where(table, selection, "at_ms", market_columns=("market_id",))
+        return self._all(query.order_by(table.at_ms.desc(), table.digest))
+
+    def strategies(self, selection: Selection = ALL) -> list[Record]:
+        """Strategies and their pauses. What the gate says of them is not stored but asked of the running process."""
+        table = tables.Strategies
+        return self._all(_where(table, selection, market_columns=()).order_by(table.wallet, table.strategy_id))
+
+    def strategy_events(self, selection: Selection = ALL) -> list[Record]:
+        """Pauses, resumes and kill-switch changes, newest first."""
+        table = tables.StrategyEvents
+        query = _where(table, selection, "at_ms", market_columns=("market_id",))
+        return self._all(query.order_by(table.at_ms.desc(), table.digest))
+
+    def cursors(self, selection: Selection = ALL) -> list[Record]:
+        """How far each source was processed."""
+        table = tables.Cursors
+        return self._all(_where(table, selection, market_columns=()).order_by(table.wallet, table.source))
+
+    def leases(self) -> list[Record]:
+        """Streams with their owners and heads."""
+        return self._all(tables.Leases.select().order_by(tables.Leases.stream))
+
+    def reports(self, kind: ReportKind, selection: Selection = ALL) -> list[Record]:
+        """Documents of reports, newest first. Operations reports know no market: it is not looked at."""
+        query: pw.ModelSelect[Any]
+        if kind is ReportKind.SETTLEMENT:
+            settlements = tables.SettlementReports
+            query = _where(settlements, selection, "synced_at_ms", market_columns=("market_id",)).order_by(
+                settlements.synced_at_ms.desc(), settlements.market_id, settlements.subject, settlements.event_type
+            )
+        else:
+            operations = tables.OperationsReports
+            query = _where(operations, selection, "synced_at_ms", market_columns=()).order_by(
+                operations.synced_at_ms.desc(), operations.wallet, operations.cycle_id
+            )
+        return [documents.decode_document(record["document"]) for record in self._all(query)]
+
+    def last_operations_report(self, wallet: str) -> Record | None:
+        """The document of a wallet's newest cycle, None before the first."""
+        return next(iter(self.reports(ReportKind.OPERATIONS, Selection(wallet=wallet, limit=1))), None)
+
+    def counts(self) -> dict[str, int]:
+        """Rows that describe the state: open positions, live orders, and all rows of the growing tables."""
+        return self._database.read(_counts)
+
+    def state_rows(self, wallet: str, stream: str) -> StateRows:
+        """All positions and live orders of a wallet, with the head of its stream, at one moment."""
+        return self._database.read(lambda reader: _state_rows(reader, wallet, stream))
+
+    def _all(self, query: pw.ModelSelect[Any]) -> list[Record]:
+        return self._database.read(lambda reader: _records(query, reader))
+
+
+def _records(query: pw.ModelSelect[Any], reader: pw.Database) -> list[Record]:
+    return [dict(row) for row in query.dicts().execute(reader)]
+
+
+def _where(
+    table: type[tables.Row],
+    selection: Selection,
+    time_column: str | None = None,
+    market_columns: tuple[str, ...] = ("market_id", "condition_id"),
+) -> pw.ModelSelect[Any]:
+    query = table.select()
+    if selection.wallet is not None:
+        query = query.where(_column(table, "wallet") == selection.wallet)
+    if selection.since_ms is not None and time_column is not None:
+        query = query.where(_column(table, time_column) >= selection.since_ms)
+    if selection.market is not None and market_columns:
+        matches = [_column(table, name) == selection.market for name in market_columns]
+        query = query.where(matches[0] if len(matches) == 1 else matches[0] | matches[1])
+    return query if selection.limit is None else query.limit(selection.limit)
+
+
+def _column(table: type[tables.Row], name: str) -> Any:
+    return getattr(table, name)
+
+
+def _counts(reader: pw.Database) -> dict[str, int]:
+    position, order, outbox = tables.Positions, tables.Orders, tables.Outbox
+    queries: dict[str, pw.ModelSelect[Any]] = {
+        "open_positions": position.select().where(position.shares_micro != 0),
+        "live_orders": order.select().where(order.status.in_(LIVE_STATUSES) & order.closed_at_ms.is_null()),
+        "halted_markets": tables.Markets.select().where(tables.Markets.halted),
+        "paused_strategies": tables.Strategies.select().where(tables.Strategies.paused),
+        "pending_alerts": outbox.select().where(outbox.delivered_at_ms.is_null()),
+        "fills": tables.Fills.select(),
+        "adjustments": tables.Adjustments.select(),
+        "issues": tables.IntegrityIssues.select(),
+        "settlement_reports": tables.SettlementReports.select(),
+        "operations_reports": tables.OperationsReports.select(),
+    }
+    return {name: int(query.count(reader)) for name, query in queries.items()}
+
+
+def _state_rows(reader: pw.Database, wallet: str, stream: str) -> StateRows:
+    position, order, lease = tables.Positions, tables.Orders, tables.Leases
+    held = position.select().where(position.wallet == wallet).order_by(position.market_id, position.token_id)
+    live = (
+        order.select()
+        .where((order.wallet == wallet) & order.status.in_(LIVE_STATUSES) & order.closed_at_ms.is_null())
+        .order_by(order.market_id, order.order_id)
+    )
+    heads = _records(lease.select(lease.head_seq, lease.head_hash).where(lease.stream == stream), reader)
+    head: Record = heads[0] if heads else {"head_seq": 0, "head_hash": GENESIS_HASH}
+    return StateRows(
+        head_seq=head["head_seq"],
+        head_hash=head["head_hash"],
+        positions=tuple(_typed(record, PositionRow) for record in _records(held, reader)),
+        orders=tuple(_typed(record, OrderRow) for record in _records(live, reader)),
+    )
+
+
+def _typed(record: Record, row: type[Any]) -> Any:
+    tag = row.__struct_config__.tag
+    return msgspec.convert({**record, "row": tag}, row)

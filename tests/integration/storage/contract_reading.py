@@ -1,0 +1,175 @@
+"""What the command line and HTTP read: the third part of the contract."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+import peewee as pw
+import pytest
+
+from portfolio.facts import OrderStatus
+from portfolio.reports import render_operations, render_settlement
+from storage import tables
+from storage.database import Database
+from storage.ledger import Ledger
+from storage.queries import Queries, ReportKind, Selection
+from tests.integration.storage import samples
+from tests.integration.storage.contract import Fixtures
+
+FIELDS = {
+    "positions": "wallet market_id condition_id token_id outcome shares_micro settled_micro in_flight_micro "
+    "cost_basis_micro realized_pnl_micro neg_risk updated_at_ms",
+    "orders": "wallet market_id condition_id token_id order_id side price_micro original_size_micro "
+    "size_matched_micro status created_at_ms",
+    "fills": "wallet market_id token_id order_id trade_id side price_micro size_micro fee_micro state "
+    "transaction_hash matched_at_ms",
+    "adjustments": "wallet market_id token_id cause size_micro cost_micro realized_pnl_micro estimated evidence at_ms",
+    "issues": "type severity action wallet market_id before after cause at_ms",
+    "strategies": "strategy_id paused pause_reason paused_at_ms",
+}
+
+
+class ReadingContract(Fixtures):
+    """Queries."""
+
+    @pytest.fixture
+    def queries(self, database: Database) -> Queries:
+        return Queries(database)
+
+    @pytest.mark.req("S-23", "X-15")
+    @pytest.mark.parametrize("name", FIELDS)
+    def test_a_record_has_the_fields_of_the_interface(self, ledger: Ledger, queries: Queries, name: str) -> None:
+        ledger.commit([samples.decision(*samples.EVERY_KIND)])
+        (record,) = getattr(queries, name)()
+        assert record.keys() >= set(FIELDS[name].split())
+
+    @pytest.mark.req("S-23")
+    def test_values_have_their_own_types_on_both_databases(self, ledger: Ledger, queries: Queries) -> None:
+        ledger.commit([samples.decision(*samples.EVERY_KIND)])
+        (position,), (market,), (order,) = queries.positions(), queries.markets(), queries.orders()
+        assert position["neg_risk"] is False
+        assert (market["halted"], market["neg_risk_claimed"], market["title"]) == (
+            True,
+            None,
+            "Will it rain in Zürich?",
+        )
+        assert (position["cost_basis_micro"], order["side"], type(order["side"])) == (samples.LARGEST, "BUY", str)
+
+    @pytest.mark.req("L-29")
+    def test_zero_positions_are_kept_and_shown_when_asked_for(self, ledger: Ledger, queries: Queries) -> None:
+        zero = samples.position(token_id="1", shares_micro=0, settled_micro=0, in_flight_micro=0)
+        dust = samples.position(token_id="2", shares_micro=0, settled_micro=1, in_flight_micro=-1)
+        ledger.commit([samples.decision(zero, dust)])
+        assert [record["token_id"] for record in queries.positions()] == ["2"]
+        assert [record["token_id"] for record in queries.positions(include_zero=True)] == ["1", "2"]
+
+    @pytest.mark.req("L-06")
+    def test_closed_orders_are_kept_and_shown_when_asked_for(self, ledger: Ledger, queries: Queries) -> None:
+        statuses = list(OrderStatus)
+        rows = [
+            samples.order(order_id=f"{number:02d}", status=status, closed_at_ms=None if status.live else samples.AT_MS)
+            for number, status in enumerate(statuses)
+        ]
+        ledger.commit([samples.decision(*rows)])
+        live = [record["status"] for record in queries.orders()]
+        assert live == [status.value for status in statuses if status.live]
+        assert len(queries.orders(include_closed=True)) == len(statuses)
+
+    @pytest.mark.req("L-29")
+    def test_nothing_is_cut_off_unless_a_limit_is_asked_for(self, ledger: Ledger, queries: Queries) -> None:
+        positions = [samples.position(token_id=str(number)) for number in range(1_200)]
+        orders = [samples.order(order_id=str(number)) for number in range(1_200)]
+        ledger.commit([samples.decision(*positions, *orders)])
+        assert (len(queries.positions()), len(queries.orders())) == (1_200, 1_200)
+        assert len(queries.positions(Selection(limit=7))) == 7
+
+    @pytest.mark.req("S-23")
+    def test_lists_are_selected_by_wallet_market_and_time(self, ledger: Ledger, queries: Queries) -> None:
+        event = samples.hexadecimal(5)
+        rows = [
+            samples.fill(1),
+            samples.fill(2, wallet="second"),
+            samples.fill(3, market_id=event, condition_id=samples.hexadecimal(6)),
+        ]
+        ledger.commit([samples.decision(*rows)])
+
+        def found(selection: Selection) -> list[int]:
+            return [record["matched_at_ms"] - samples.AT_MS for record in queries.fills(selection)]
+
+        assert found(Selection()) == [3, 2, 1]
+        assert found(Selection(wallet="main")) == [3, 1]
+        assert found(Selection(market=event)) == [3]
+        assert found(Selection(market=samples.hexadecimal(6))) == [3]
+        assert found(Selection(since_ms=samples.AT_MS + 2)) == [3, 2]
+        assert found(Selection(limit=1)) == [3]
+
+    @pytest.mark.req("S-08", "S-09", "R-09")
+    def test_reports_come_back_as_documents_newest_first(self, ledger: Ledger, queries: Queries) -> None:
+        later = samples.settlement(synced_at_ms=samples.AT_MS + 1)
+        ledger.commit([samples.decision(samples.settlement(), later, samples.operations())])
+        settlements = queries.reports(ReportKind.SETTLEMENT)
+        assert [document["synced_at_ms"] for document in settlements] == [samples.AT_MS + 1, samples.AT_MS]
+        assert len(queries.reports(ReportKind.SETTLEMENT, Selection(since_ms=samples.AT_MS + 1))) == 1
+        (document,) = queries.reports(ReportKind.OPERATIONS)
+        assert document == queries.last_operations_report("main")
+        assert queries.last_operations_report("second") is None
+        assert settlements == [render_settlement(later), render_settlement(samples.settlement())]
+        assert document == render_operations(samples.operations())
+        assert not any(isinstance(value, float) for value in document.values())
+
+    @pytest.mark.req("S-09", "R-09")
+    def test_each_report_says_until_when_it_is_kept(self, database: Database, ledger: Ledger) -> None:
+        ledger.commit([samples.decision(samples.settlement(), samples.operations())])
+
+        def kept(reader: pw.Database) -> list[int]:
+            found = []
+            for table in (tables.SettlementReports, tables.OperationsReports):
+                found += [until for (until,) in table.select(table.retained_until_ms).tuples().execute(reader)]
+            return found
+
+        # 2025-05-09T12:00Z plus seven years (two leap days) and plus one
+        day = 86_400_000
+        assert database.read(kept) == [samples.AT_MS + (7 * 365 + 2) * day, samples.AT_MS + 365 * day]
+
+    @pytest.mark.req("L-20", "D-20")
+    def test_state_rows_are_the_stored_state_at_a_journal_head(self, ledger: Ledger, queries: Queries) -> None:
+        zero = samples.position(token_id="0", shares_micro=0)
+        closed = samples.order(order_id="1", status=OrderStatus.CANCELED, closed_at_ms=samples.AT_MS)
+        other = samples.position(wallet="second")
+        (entry,) = ledger.commit([samples.decision(samples.position(), zero, samples.order(), closed, other)])
+        state = queries.state_rows("main", samples.STREAM)
+        assert state.positions == (zero, samples.position())
+        assert state.orders == (samples.order(),)
+        assert (state.head_seq, state.head_hash) == (1, entry.hash)
+        empty = queries.state_rows("nobody", "nobody")
+        assert (empty.head_seq, empty.positions, empty.orders) == (0, (), ())
+
+    @pytest.mark.req("S-23")
+    def test_counts_describe_the_state(self, ledger: Ledger, queries: Queries) -> None:
+        assert set(queries.counts().values()) == {0}
+        ledger.commit([samples.decision(*samples.EVERY_KIND)])
+        assert set(queries.counts().values()) == {1}
+
+    @pytest.mark.req("S-23")
+    def test_every_other_list_reads_back_what_was_committed(self, ledger: Ledger, queries: Queries) -> None:
+        ledger.commit([samples.decision(*samples.EVERY_KIND)])
+        assert queries.wallets()[0]["address"] == "0x" + "a1" * 20
+        assert queries.tokens(Selection(market=samples.MARKET))[0]["token_id"] == samples.TOKEN
+        assert queries.cursors()[0]["value"] == samples.cursor().value
+        assert queries.strategy_events(Selection(market=samples.MARKET))[0]["event"] == "paused"
+        assert queries.fill_observations(Selection(wallet="main"))[0]["status"] == "MATCHED"
+        assert queries.leases()[0]["head_seq"] == 1
+
+    @pytest.mark.req("S-23", "D-24")
+    def test_numbers_of_a_document_keep_their_digits(
+        self, database: Database, ledger: Ledger, queries: Queries
+    ) -> None:
+        ledger.commit([samples.decision(samples.settlement())])
+        text = msgspec.json.Encoder(decimal_format="number").encode({"drift_pusd": Decimal("11.600001")}).decode()
+        database.write(
+            lambda transaction: transaction.execute('UPDATE "settlement_reports" SET "document" = ?', (text,))
+        )
+        (document,) = queries.reports(ReportKind.SETTLEMENT)
+        assert document == {"drift_pusd": Decimal("11.600001")}
+        assert isinstance(document["drift_pusd"], Decimal)

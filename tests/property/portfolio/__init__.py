@@ -1,0 +1,1 @@
+"""Properties of the pure core, for any ledger and any holdings."""
