@@ -14,7 +14,8 @@ import msgspec
 
 from actors.base import DecidingActor, System
 from actors.board import Board, SyncShown
-from actors.gathering import Cycle, Stage
+from actors.directory import Directory, Ensure
+from actors.gathering import METADATA_KEYS, Cycle, Stage
 from actors.ports import ExternalReads
 from messages.addresses import REPORTER, Address, gate_address, ingest_address, market_address
 from messages.control import Answer, DescribeState
@@ -34,13 +35,8 @@ from messages.cycle import (
     ViewApplied,
 )
 from messages.reads import (
-    BalancesAnswer,
     MarketsAnswer,
-    OrderAnswer,
-    OrdersAnswer,
-    PositionsAnswer,
     Read,
-    ReadBalances,
     ReadCompleted,
     ReadFailed,
     ReadMarkets,
@@ -49,21 +45,20 @@ from messages.reads import (
     ReadPositions,
 )
 from portfolio import closing, cycle, wallet
-from portfolio.events import CycleClosed, MarketDefined, MarketsRegistered, WalletDefined, WalletEvent
-from portfolio.facts import Balances, FailureKind, MarketMeta, Source, TokenRef, Verdict
+from portfolio.events import CycleClosed, WalletDefined, WalletEvent
+from portfolio.facts import FailureKind, MarketMeta, Verdict
 from portfolio.outcomes import CycleStatus
-from portfolio.thresholds import stale_limit_ms, suspect_shrink
-from portfolio.views import OrderFate, ViewPolicy
+from portfolio.thresholds import suspect_shrink
+from portfolio.views import ViewPolicy
 from portfolio.wallet import WalletState
 
 EXTRA_CYCLE_MS = 1_000
 """At most one extra cycle a second (R-34)."""
 
-METADATA_REFRESH_MS = 3_600_000
-"""Metadata is cached; asked for again hourly, and by a forced cycle (S-02)."""
-
 SINGLE_LOOKUPS_ONLY_BELOW = 10
 """Below so many live orders single look-ups suffice, without a second full read (D-14)."""
+
+MISCONFIGURED = frozenset({FailureKind.WRONG_CHAIN, FailureKind.NO_CONTRACT, FailureKind.UNAUTHORIZED})
 
 
 class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,10 +70,6 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     deadline_ms: int
     policy: ViewPolicy
     apply_without_rpc: bool
-
-
-Ensure = Callable[[Address], None]
-"""Starts a market's actor when nobody is at its address yet; wiring passes it in."""
 
 
 class SyncCoordinator(DecidingActor):
@@ -96,13 +87,11 @@ class SyncCoordinator(DecidingActor):
         self._state = state
         self._settings = settings
         self._reads, self._board, self._ensure = outside
+        self._directory = Directory(state.wallet, self.tell, self._ensure)
         self._cycle: Cycle | None = None
-        self._metas: dict[str, MarketMeta] = {}
-        self._metadata_at_ms: int | None = None
         self._next: SyncAsked | None = None
         self._waiting: list[str] = []
         self._queued: list[str] = []
-        self._needed_ids: tuple[str, ...] = ()
         self._cancel_tick: Callable[[], None] | None = None
         self._shown = SyncShown(wallet=state)
         self._board.sync[state.wallet] = self._shown
@@ -208,32 +197,21 @@ class SyncCoordinator(DecidingActor):
         self._reads.request(read, lambda answer: self.tell(self.address, answer), running.correlation(key))
 
     def _pin(self, running: Cycle, now_ms: int) -> None:
-        """Pin a block and read all known balances at it (D-09)."""
         del now_ms
         running.stage = Stage.PIN
-        images = running.images.values()
-        held = {token.condition_id for image in images for token in image.tokens if token.shares_micro or token.pending}
-        read = ReadBalances(
-            wallet=self._state.wallet,
-            tokens=_token_refs(running),
-            payouts_of=tuple(sorted(held)),
-            question_counts_of=tuple(sorted(image.market_id for image in images if image.neg_risk)),
-        )
-        self._ask(running, "balances", read)
+        self._ask(running, "balances", running.pinning_read(self._state.wallet))
 
     def _ask_witnesses(self, running: Cycle, now_ms: int) -> None:
         running.stage = Stage.WITNESSES
-        self._ask(running, "positions", ReadPositions(wallet=self._state.wallet))
-        self._ask(running, "orders", ReadOpenOrders(wallet=self._state.wallet))
-        due = self._metadata_at_ms is None or now_ms - self._metadata_at_ms >= METADATA_REFRESH_MS
-        if self._state.directory and (due or running.forced):
-            self._metadata_at_ms = now_ms
-            conditions = tuple(sorted(self._state.directory))
-            self._ask(running, "refresh", ReadMarkets(wallet=self._state.wallet, condition_ids=conditions))
+        name, known = self._state.wallet, tuple(sorted(self._state.directory))
+        self._ask(running, "positions", ReadPositions(wallet=name))
+        self._ask(running, "orders", ReadOpenOrders(wallet=name))
+        if known and self._directory.due(now_ms, forced=running.forced):
+            self._ask(running, "refresh", ReadMarkets(wallet=name, condition_ids=known))
 
     def _follow_up(self, running: Cycle, now_ms: int) -> None:
         """Trades after the block, fates of orders that left the list, metadata of conditions first seen."""
-        self._judge_age(running, now_ms)
+        running.judge_age(now_ms, self._settings.sync_interval_ms)
         if running.orders is None or running.refused:
             self._judge(running, now_ms)
             return
@@ -256,45 +234,15 @@ class SyncCoordinator(DecidingActor):
         poll = PollTrades(cycle_id=running.cycle_id, reply_to=self.address)
         self.tell(ingest_address(self._state.wallet), poll)
 
-    def _judge_age(self, running: Cycle, now_ms: int) -> None:
-        """Data older than the limit skips the cycle (S-13, R-27)."""
-        if running.balances is None:
-            return
-        age_ms = now_ms - running.balances.block_time_ms
-        limit_ms = stale_limit_ms(self._settings.sync_interval_ms)
-        if age_ms > limit_ms:
-            running.stale = f"the chain's head is {age_ms} ms old, the limit is {limit_ms} ms"
-
     def _read_new_tokens(self, running: Cycle, now_ms: int) -> None:
-        """A second balance call at the same block for tokens first seen in this cycle (D-09)."""
-        if running.refused or not self._has_positions(running):
+        if running.refused or not running.has_positions(apply_without_rpc=self._settings.apply_without_rpc):
             self._judge(running, now_ms)
             return
         running.stage = Stage.TOKENS
-        if running.balances is not None:
-            read = {balance.token_id for balance in running.balances.tokens}
-            new = tuple(ref for ref in self._known_refs(running) if ref.token_id not in read)
-            if new:
-                again = ReadBalances(
-                    wallet=self._state.wallet,
-                    tokens=new,
-                    block_number=running.balances.block_number,
-                    block_hash=running.balances.block_hash,
-                )
-                self._ask(running, "tokens", again)
+        again = running.new_tokens_read(self._state.wallet, self._directory.metas.values())
+        if again is not None:
+            self._ask(running, "tokens", again)
         self._move_on(running, now_ms)
-
-    def _known_refs(self, running: Cycle) -> tuple[TokenRef, ...]:
-        """Tokens of all markets: from the images, and from metadata read in this life of the process."""
-        refs = {ref.token_id: ref for ref in _token_refs(running)}
-        refs.update({ref.token_id: ref for ref in cycle.tokens_to_read(self._metas.values())})
-        return tuple(refs[token_id] for token_id in sorted(refs))
-
-    def _has_positions(self, running: Cycle) -> bool:
-        """Without the chain, positions need the stand-in and the policy that allows it (R-01)."""
-        if running.balances is not None:
-            return True
-        return self._settings.apply_without_rpc and running.positions is not None
 
     def _take_images(self, running: Cycle, now_ms: int) -> None:
         """Images once more, after the poll's fills: every market has taken all that was told before (S-02)."""
@@ -304,14 +252,7 @@ class SyncCoordinator(DecidingActor):
 
     def _send_views(self, running: Cycle, now_ms: int) -> None:
         running.stage = Stage.VIEWS
-        images = [running.images[market_id] for market_id in sorted(running.images)]
-        readings = cycle.Readings(
-            balances=running.balances,
-            positions=running.positions,
-            orders=running.orders or (),
-            orders_read_at_ms=running.orders_read_at_ms,
-            fates=tuple(running.fates),
-        )
+        images, readings = running.sorted_images(), running.readings()
         frame = cycle.Frame(
             cycle_id=running.cycle_id,
             synced_at_ms=running.synced_at_ms,
@@ -351,100 +292,46 @@ class SyncCoordinator(DecidingActor):
         if isinstance(message, ReadFailed):
             self._failed(running, key, message)
         else:
-            running.certificates.append(message.certificate)
-            if message.certificate.verdict is Verdict.COMPLETE or key in {"markets", "needed", "refresh"}:
-                self._believe(running, key, message)
-            else:
-                detail = f"{message.certificate.verdict.value}: {message.certificate.reason}"
-                self._unavailable(running, key, message.certificate.source, detail)
+            self._completed(running, key, message)
         self._move_on(running, now_ms)
 
     def _failed(self, running: Cycle, key: str, message: ReadFailed) -> None:
-        self._unavailable(running, key, message.source, f"{message.kind.value}: {message.detail}")
-        if message.kind in {FailureKind.WRONG_CHAIN, FailureKind.NO_CONTRACT, FailureKind.UNAUTHORIZED}:
+        running.unavailable(key, message.source, f"{message.kind.value}: {message.detail}")
+        if message.kind in MISCONFIGURED:
             self.log.error("source_misconfigured", source=message.source.value, detail=message.detail)
         if key == "needed":
-            self._tell_known()
+            self._directory.answer_need(self._state.directory)
 
-    def _unavailable(self, running: Cycle, key: str, source: Source, detail: str) -> None:
-        """A source did not answer in a way that may be believed: unknown, never empty."""
-        sentence = f"{source.value}: {detail}"
-        if key in {"balances", "tokens"}:
-            running.rpc_failure = sentence
-            running.balances = None
-        elif key == "positions":
-            running.data_failure = sentence
-        elif key in {"markets", "needed", "refresh"}:
-            running.notes.append(sentence)
+    def _completed(self, running: Cycle, key: str, message: ReadCompleted) -> None:
+        """Only a COMPLETE reading is believed; metadata that came is of use even if some is missing."""
+        running.certificates.append(message.certificate)
+        if isinstance(message.answer, MarketsAnswer):
+            self._learn(message.answer.markets)
+            if key == "needed":
+                self._directory.answer_need(self._state.directory)
+        elif message.certificate.verdict is Verdict.COMPLETE and key not in METADATA_KEYS:
+            running.believe(message.answer, message.certificate.started_at_ms)
+            if key == "balances" and running.balances is not None:
+                self._directory.hand_out_counts(running.images, running.balances.question_counts)
         else:
-            running.clob_failure = running.clob_failure or sentence
-
-    def _believe(self, running: Cycle, key: str, message: ReadCompleted) -> None:
-        match message.answer:
-            case BalancesAnswer(balances=balances):
-                known = running.balances
-                running.balances = balances if known is None else _merged(known, balances)
-                self._learn_counts(running, balances)
-            case PositionsAnswer(positions=positions):
-                running.positions = positions
-            case OrdersAnswer(orders=orders):
-                running.orders = orders
-                running.orders_read_at_ms = message.certificate.started_at_ms
-            case OrderAnswer(order_id=order_id, order=order):
-                running.fates.append(OrderFate(order_id=order_id, order=order))
-                if order is not None and order.status.live:
-                    running.clob_failure = f"the list of open orders lacked {order_id}, which is live: it was partial"
-            case MarketsAnswer(markets=markets):
-                self._learn(markets)
-                if key == "needed":
-                    self._tell_known()
-            case _:
-                self.log.warning("unexpected_answer", key=key)
-
-    def _learn_counts(self, running: Cycle, balances: Balances) -> None:
-        for count in balances.question_counts:
-            image = running.images.get(count.neg_risk_market_id)
-            if image is not None and image.question_count != count.count:
-                address = market_address(self._state.wallet, count.neg_risk_market_id)
-                self.tell(address, MarketDefined(metas=(), question_count=count.count))
+            detail = f"{message.certificate.verdict.value}: {message.certificate.reason}"
+            running.unavailable(key, message.certificate.source, detail)
 
     def _learn(self, metas: Sequence[MarketMeta]) -> None:
         """Register conditions, start their markets, hand them their metadata (D-01)."""
-        grouped: dict[str, list[MarketMeta]] = {}
-        entries = []
-        for meta in metas:
-            known = self._state.directory.get(meta.condition_id)
-            market_id = known.market_id if known is not None else meta.market_id
-            grouped.setdefault(market_id, []).append(meta)
-            self._metas[meta.condition_id] = meta
-            if known is None:
-                tokens = tuple(token.token_id for token in meta.tokens)
-                entries.append((meta.condition_id, market_id, tokens))
-        if entries:
-            self._apply(MarketsRegistered(entries=tuple(entries)))
-            known_now = tuple((condition, market_id) for condition, market_id, _ in entries)
-            self.tell(ingest_address(self._state.wallet), MarketsKnown(entries=known_now))
-        for market_id, found in grouped.items():
-            address = market_address(self._state.wallet, market_id)
-            self._ensure(address)
-            self.tell(address, MarketDefined(metas=tuple(found)))
+        event = self._directory.registration(self._state.directory, metas)
+        if event is not None:
+            self._apply(event)
+        self._directory.hand_out(self._state.directory, metas)
 
     def _needed(self, message: MarketsNeeded) -> None:
         """Trades wait at the ingest for these conditions."""
         running = self._cycle
-        unknown = tuple(condition for condition in message.condition_ids if condition not in self._state.directory)
-        self._needed_ids = message.condition_ids
+        unknown = self._directory.need(self._state.directory, message.condition_ids)
         if running is None or not unknown:
-            self._tell_known()
+            self._directory.answer_need(self._state.directory)
             return
         self._ask(running, "needed", ReadMarkets(wallet=self._state.wallet, condition_ids=unknown))
-
-    def _tell_known(self) -> None:
-        directory = self._state.directory
-        entries = tuple((c, directory[c].market_id) for c in self._needed_ids if c in directory)
-        unresolved = tuple(condition for condition in self._needed_ids if condition not in directory)
-        known = MarketsKnown(entries=entries, unresolved=unresolved)
-        self.tell(ingest_address(self._state.wallet), known)
 
     def _polled(self, message: PollDone, now_ms: int) -> None:
         running = self._cycle
@@ -492,42 +379,15 @@ class SyncCoordinator(DecidingActor):
         running.awaiting.discard("pauses")
         self._move_on(running, now_ms)
 
-    def _status(self, running: Cycle) -> CycleStatus:
-        """The label of the cycle (R-01)."""
-        if running.clob_failure:
-            return CycleStatus.CLOB_UNAVAILABLE
-        if running.stale:
-            return CycleStatus.STALE
-        if running.balances is None:
-            return CycleStatus.RPC_UNAVAILABLE
-        return CycleStatus.DATA_API_UNAVAILABLE if running.positions is None else CycleStatus.OK
-
     def _close(self, running: Cycle, now_ms: int) -> None:
         running.stage = Stage.CLOSING
-        failures = (running.clob_failure, running.stale, running.rpc_failure, running.data_failure)
-        gathered = closing.Gathered(
-            cycle_id=running.cycle_id,
-            synced_at_ms=running.synced_at_ms,
-            duration_ms=max(0, now_ms - running.started_at_ms),
-            status=self._status(running),
-            reasons=(*(failure for failure in failures if failure), *running.notes),
-            images=tuple(running.images[market_id] for market_id in sorted(running.images)),
-            results=tuple(sorted(running.results, key=lambda result: result.market_id)),
-            plan=None if running.refused else running.plan,
-            block_number=running.balances.block_number if running.balances is not None else None,
-            orders_read_at_ms=running.orders_read_at_ms or None,
-            certificates=tuple(running.certificates),
-            paused=running.paused,
-            discrepancy_alert_micro=self._settings.policy.discrepancy_alert_micro,
-        )
+        gathered = running.gathered(now_ms, self._settings.policy.discrepancy_alert_micro)
         event = closing.close(gathered, self._state)
         durable = CycleDurable(cycle_id=running.cycle_id, report=event.report)
         then = ((ingest_address(self._state.wallet), durable), (self.address, durable))
         self._apply(event, then)
 
-    def _apply(
-        self, event: WalletEvent, then: Sequence[tuple[Address, object]] = ()
-    ) -> None:
+    def _apply(self, event: WalletEvent, then: Sequence[tuple[Address, object]] = ()) -> None:
         step = wallet.transition(self._state, event, self._stamp_ms)
         if step.state is not self._state or step.rows:
             self._state = step.state
@@ -538,7 +398,7 @@ class SyncCoordinator(DecidingActor):
         running, self._cycle = self._cycle, None
         report = message.report
         clob_up = report.status is not CycleStatus.CLOB_UNAVAILABLE
-        completed = running is not None and not running.refused and running.plan is not None
+        completed = running is not None and running.completed
         down_since = self._shown.clob_down_since_ms
         images = tuple(running.images.values()) if running is not None else self._shown.images
         self._shown = msgspec.structs.replace(
@@ -571,19 +431,3 @@ class SyncCoordinator(DecidingActor):
         if self._cancel_tick is not None:
             self._cancel_tick()
         self._cancel_tick = self.later(rest_ms, Tick())
-
-
-def _token_refs(running: Cycle) -> tuple[TokenRef, ...]:
-    refs = {
-        token.token_id: TokenRef(contract=token.contract, token_id=token.token_id)
-        for image in running.images.values()
-        for token in image.tokens
-    }
-    return tuple(refs[token_id] for token_id in sorted(refs))
-
-
-def _merged(first: Balances, second: Balances) -> Balances:
-    """Two readings at the same block are one."""
-    return msgspec.structs.replace(
-        first, tokens=(*first.tokens, *second.tokens), payouts=(*first.payouts, *second.payouts)
-    )

@@ -70,9 +70,7 @@ def event_of(command: PauseStrategy | ResumeStrategy | SetKillSwitch) -> tuple[G
             )
             return event, f"strategy {command.strategy_id} is paused"
         case ResumeStrategy():
-            event = StrategyResumed(
-                strategy_id=command.strategy_id, operator=command.operator, reason=command.reason
-            )
+            event = StrategyResumed(strategy_id=command.strategy_id, operator=command.operator, reason=command.reason)
             return event, f"strategy {command.strategy_id} was resumed"
         case SetKillSwitch():
             event = KillSwitchSet(active=command.active, operator=command.operator, reason=command.reason)

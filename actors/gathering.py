@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
+
+import msgspec
 
 from messages.cycle import PollDone
-from portfolio.cycle import Plan
-from portfolio.events import DriftFound
-from portfolio.facts import Balances, Certificate, DataPosition, OpenOrder
+from messages.reads import Answer, BalancesAnswer, OrderAnswer, OrdersAnswer, PositionsAnswer, ReadBalances
+from portfolio.closing import Gathered
+from portfolio.cycle import Plan, Readings, tokens_to_read
+from portfolio.facts import Balances, Certificate, DataPosition, MarketMeta, OpenOrder, Source, TokenRef
 from portfolio.judging import ViewResult
+from portfolio.outcomes import CycleStatus
+from portfolio.thresholds import stale_limit_ms
 from portfolio.views import MarketImage, OrderFate
+
+METADATA_KEYS = frozenset({"markets", "needed", "refresh"})
+"""Questions about metadata: what is missing is noted, the cycle goes on."""
 
 
 class Stage(enum.Enum):
@@ -52,7 +61,6 @@ class Cycle:
         self.notes: list[str] = []
         self.plan: Plan | None = None
         self.results: list[ViewResult] = []
-        self.drifts: list[DriftFound] = []
         self.paused: tuple[str, ...] = ()
 
     def correlation(self, key: str) -> str:
@@ -68,3 +76,134 @@ class Cycle:
     def refused(self) -> bool:
         """Whether the cycle must change nothing (S-11, S-13)."""
         return bool(self.clob_failure or self.stale)
+
+    @property
+    def completed(self) -> bool:
+        """Whether every market was compared."""
+        return not self.refused and self.plan is not None
+
+    @property
+    def status(self) -> CycleStatus:
+        """The label of the cycle (R-01)."""
+        if self.clob_failure:
+            return CycleStatus.CLOB_UNAVAILABLE
+        if self.stale:
+            return CycleStatus.STALE
+        if self.balances is None:
+            return CycleStatus.RPC_UNAVAILABLE
+        return CycleStatus.DATA_API_UNAVAILABLE if self.positions is None else CycleStatus.OK
+
+    def unavailable(self, key: str, source: Source, detail: str) -> None:
+        """A source did not answer in a way that may be believed: unknown, never empty."""
+        sentence = f"{source.value}: {detail}"
+        if key in {"balances", "tokens"}:
+            self.rpc_failure = sentence
+            self.balances = None
+        elif key == "positions":
+            self.data_failure = sentence
+        elif key in METADATA_KEYS:
+            self.notes.append(sentence)
+        else:
+            self.clob_failure = self.clob_failure or sentence
+
+    def believe(self, answer: Answer, started_at_ms: int) -> None:
+        """Take in the rows of a complete answer."""
+        match answer:
+            case BalancesAnswer(balances=balances):
+                self.balances = balances if self.balances is None else _merged(self.balances, balances)
+            case PositionsAnswer(positions=positions):
+                self.positions = positions
+            case OrdersAnswer(orders=orders):
+                self.orders = orders
+                self.orders_read_at_ms = started_at_ms
+            case OrderAnswer(order_id=order_id, order=order):
+                self.fates.append(OrderFate(order_id=order_id, order=order))
+                if order is not None and order.status.live:
+                    self.clob_failure = f"the list of open orders lacked {order_id}, which is live: it was partial"
+            case _:
+                self.notes.append(f"an answer of kind {type(answer).__name__} was not asked for")
+
+    def judge_age(self, now_ms: int, sync_interval_ms: int) -> None:
+        """Data older than the limit skips the cycle (S-13, R-27)."""
+        if self.balances is None:
+            return
+        age_ms = now_ms - self.balances.block_time_ms
+        limit_ms = stale_limit_ms(sync_interval_ms)
+        if age_ms > limit_ms:
+            self.stale = f"the chain's head is {age_ms} ms old, the limit is {limit_ms} ms"
+
+    def has_positions(self, *, apply_without_rpc: bool) -> bool:
+        """Without the chain, positions need the stand-in and the policy that allows it (R-01)."""
+        return self.balances is not None or (apply_without_rpc and self.positions is not None)
+
+    def pinning_read(self, wallet: str) -> ReadBalances:
+        """Pin a block; read all known balances, payouts of what is held, and question counts at it (D-09)."""
+        images = self.images.values()
+        held = {token.condition_id for image in images for token in image.tokens if token.shares_micro or token.pending}
+        return ReadBalances(
+            wallet=wallet,
+            tokens=self._token_refs(),
+            payouts_of=tuple(sorted(held)),
+            question_counts_of=tuple(sorted(image.market_id for image in images if image.neg_risk)),
+        )
+
+    def new_tokens_read(self, wallet: str, metas: Iterable[MarketMeta]) -> ReadBalances | None:
+        """A second balance call at the same block for tokens first seen in this cycle, if there are any (D-09)."""
+        if self.balances is None:
+            return None
+        read = {balance.token_id for balance in self.balances.tokens}
+        known = {ref.token_id: ref for ref in (*self._token_refs(), *tokens_to_read(metas))}
+        new = tuple(known[token_id] for token_id in sorted(known) if token_id not in read)
+        if not new:
+            return None
+        return ReadBalances(
+            wallet=wallet, tokens=new, block_number=self.balances.block_number, block_hash=self.balances.block_hash
+        )
+
+    def _token_refs(self) -> tuple[TokenRef, ...]:
+        refs = {
+            token.token_id: TokenRef(contract=token.contract, token_id=token.token_id)
+            for image in self.images.values()
+            for token in image.tokens
+        }
+        return tuple(refs[token_id] for token_id in sorted(refs))
+
+    def sorted_images(self) -> tuple[MarketImage, ...]:
+        """The images by market id."""
+        return tuple(self.images[market_id] for market_id in sorted(self.images))
+
+    def readings(self) -> Readings:
+        """What the witnesses said, for the plan."""
+        return Readings(
+            balances=self.balances,
+            positions=self.positions,
+            orders=self.orders or (),
+            orders_read_at_ms=self.orders_read_at_ms,
+            fates=tuple(self.fates),
+        )
+
+    def gathered(self, now_ms: int, discrepancy_alert_micro: int) -> Gathered:
+        """All that the closing depends on."""
+        failures = (self.clob_failure, self.stale, self.rpc_failure, self.data_failure)
+        return Gathered(
+            cycle_id=self.cycle_id,
+            synced_at_ms=self.synced_at_ms,
+            duration_ms=max(0, now_ms - self.started_at_ms),
+            status=self.status,
+            reasons=(*(failure for failure in failures if failure), *self.notes),
+            images=self.sorted_images(),
+            results=tuple(sorted(self.results, key=lambda result: result.market_id)),
+            plan=self.plan if self.completed else None,
+            block_number=self.balances.block_number if self.balances is not None else None,
+            orders_read_at_ms=self.orders_read_at_ms or None,
+            certificates=tuple(self.certificates),
+            paused=self.paused,
+            discrepancy_alert_micro=discrepancy_alert_micro,
+        )
+
+
+def _merged(first: Balances, second: Balances) -> Balances:
+    """Two readings at the same block are one."""
+    return msgspec.structs.replace(
+        first, tokens=(*first.tokens, *second.tokens), payouts=(*first.payouts, *second.payouts)
+    )

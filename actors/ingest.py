@@ -194,7 +194,4 @@ class FillIngestActor(DecidingActor):
 
 def advance(state: IngestState, event: CursorAdvanced) -> IngestState:
     """The ingest's transition: a cursor never goes back (D-21)."""
-    return msgspec.structs.replace(
-        state, cursor_s=max(state.cursor_s, int(event.value)), version=state.version + 1
-    )
-
+    return msgspec.structs.replace(state, cursor_s=max(state.cursor_s, int(event.value)), version=state.version + 1)

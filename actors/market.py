@@ -41,9 +41,7 @@ class MarketActor(DecidingActor):
             case _:
                 super().take(message, now_ms)
 
-    def _apply(
-        self, event: MarketEvent, now_ms: int, then: tuple[tuple[Address, object], ...] = ()
-    ) -> Step:
+    def _apply(self, event: MarketEvent, now_ms: int, then: tuple[tuple[Address, object], ...] = ()) -> Step:
         """Run the transition; one that raises leaves the books as they were and halts the market (D-19)."""
         try:
             step = transition(self._state, event, now_ms)

@@ -26,6 +26,7 @@ CRITICAL_PUSD = Decimal(500)
 CYCLES_SHOWN = 12
 EVENTS_SHOWN = 14
 PAUSED = "PORTFOLIO_SYNC_STRATEGY_PAUSED"
+_IDENTITY = ("wallet", "market_id", "synced_at_ms", "subject", "event_type", "strategy_id")
 _PAGE = 500
 
 
@@ -125,15 +126,7 @@ class Follower:
         selection = Selection(since_ms=self._since.get(kind), limit=_PAGE)
         fresh = []
         for row in reversed(self._queries.reports(kind, selection)):
-            key = (
-                kind,
-                row["wallet"],
-                row.get("market_id"),
-                row["synced_at_ms"],
-                row.get("subject"),
-                row["event_type"],
-            )
-            key = (*key, row.get("strategy_id"))
+            key = (kind, *(row.get(name) for name in _IDENTITY))
             if key not in self._seen:
                 self._seen.add(key)
                 fresh.append(row)

@@ -50,7 +50,7 @@ class Servers:
     @property
     def tcp_port(self) -> int | None:
         """The port in use; that the system chose, where 0 was configured. None without TCP."""
-        return int(self._servers[1].server_port) if len(self._servers) > 1 else None
+        return self._servers[1].server_port if len(self._servers) > 1 else None
 
     def stop(self) -> None:
         """Take no more connections, let running requests end, and remove the control socket."""

@@ -1,0 +1,81 @@
+"""Which market a condition belongs to, as the coordinator learns it from metadata (D-01); cached, refreshed hourly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from messages.addresses import Address, ingest_address, market_address
+from messages.cycle import MarketsKnown
+from portfolio.events import MarketDefined, MarketsRegistered
+from portfolio.facts import MarketMeta, QuestionCount
+from portfolio.views import MarketImage
+from portfolio.wallet import DirectoryEntry
+
+METADATA_REFRESH_MS = 3_600_000
+"""Metadata is asked for again hourly, and by a forced cycle; never per market and cycle (S-02)."""
+
+Tell = Callable[[Address, object], None]
+Ensure = Callable[[Address], None]
+"""Starts a market's actor when nobody is at its address yet; wiring passes it in."""
+
+Entries = Mapping[str, DirectoryEntry]
+
+
+class Directory:
+    """Metadata read in this life of the process, and who is told of it."""
+
+    def __init__(self, wallet: str, tell: Tell, ensure: Ensure) -> None:
+        self._wallet = wallet
+        self._tell = tell
+        self._ensure = ensure
+        self._needed: tuple[str, ...] = ()
+        self._read_at_ms: int | None = None
+        self.metas: dict[str, MarketMeta] = {}
+
+    def due(self, now_ms: int, *, forced: bool) -> bool:
+        """Whether all metadata is to be read again; notes that it is."""
+        overdue = self._read_at_ms is None or now_ms - self._read_at_ms >= METADATA_REFRESH_MS
+        if overdue or forced:
+            self._read_at_ms = now_ms
+        return overdue or forced
+
+    def registration(self, entries: Entries, metas: Iterable[MarketMeta]) -> MarketsRegistered | None:
+        """The event that registers conditions first seen; None when all are known."""
+        new = tuple(
+            (meta.condition_id, meta.market_id, tuple(token.token_id for token in meta.tokens))
+            for meta in metas
+            if meta.condition_id not in entries
+        )
+        return MarketsRegistered(entries=new) if new else None
+
+    def hand_out(self, entries: Entries, metas: Sequence[MarketMeta]) -> None:
+        """Tell the ingest where conditions belong, and each market its metadata."""
+        grouped: dict[str, list[MarketMeta]] = {}
+        for meta in metas:
+            self.metas[meta.condition_id] = meta
+            grouped.setdefault(entries[meta.condition_id].market_id, []).append(meta)
+        known = tuple((meta.condition_id, entries[meta.condition_id].market_id) for meta in metas)
+        self._tell(ingest_address(self._wallet), MarketsKnown(entries=known))
+        for market_id, found in grouped.items():
+            address = market_address(self._wallet, market_id)
+            self._ensure(address)
+            self._tell(address, MarketDefined(metas=tuple(found)))
+
+    def hand_out_counts(self, images: Mapping[str, MarketImage], counts: Iterable[QuestionCount]) -> None:
+        """Tell neg-risk markets the chain's number of questions where theirs differs (R-06)."""
+        for count in counts:
+            image = images.get(count.neg_risk_market_id)
+            if image is not None and image.question_count != count.count:
+                address = market_address(self._wallet, count.neg_risk_market_id)
+                self._tell(address, MarketDefined(metas=(), question_count=count.count))
+
+    def need(self, entries: Entries, condition_ids: Sequence[str]) -> tuple[str, ...]:
+        """Note what the ingest waits for; returns those whose metadata has to be read."""
+        self._needed = tuple(condition_ids)
+        return tuple(condition for condition in condition_ids if condition not in entries)
+
+    def answer_need(self, entries: Entries) -> None:
+        """Tell the ingest what is known of what it waits for, and what could not be had."""
+        found = tuple((condition, entries[condition].market_id) for condition in self._needed if condition in entries)
+        unresolved = tuple(condition for condition in self._needed if condition not in entries)
+        self._tell(ingest_address(self._wallet), MarketsKnown(entries=found, unresolved=unresolved))

@@ -1,0 +1,354 @@
+"""The exchange's REST API, reading: orders, trades, markets, prices, balances, time, API keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from flask import Response, request
+
+from polymarket.sandbox import addresses
+from polymarket.sandbox.amounts import ONE, decimal_text
+from polymarket.sandbox.markets import Market
+from polymarket.sandbox.server_auth import UnauthorizedError, authenticate, authenticate_wallet
+from polymarket.sandbox.server_faults import met
+from polymarket.sandbox.server_pages import BadCursorError, clob_page
+from polymarket.sandbox.server_state import Route, Sandbox, answer, checksummed
+from polymarket.sandbox.trading import Leg, Order, Party, Trade
+
+_MARKET_PAGE = 1000
+_NS_PER_S = 1_000_000_000
+_ALLOWANCE = str(2**256 - 1)
+
+
+class ClobReads:
+    """Views that change nothing."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    def routes(self) -> list[Route]:
+        """Every reading path."""
+        public: list[tuple[str, Callable[..., Response]]] = [
+            ("/ok", lambda: answer("OK")),
+            ("/time", lambda: answer(self._sandbox.clock.now_ms() // 1000)),
+            ("/version", lambda: answer({"version": 2})),
+            ("/markets", self._markets),
+            ("/markets/<condition_id>", self._market),
+            ("/markets-by-token/<token>", self._market_by_token),
+            ("/clob-markets/<condition_id>", self._compact_market),
+            ("/neg-risk", self._of_token(lambda market, _: {"neg_risk": market.claimed_neg_risk})),
+            ("/tick-size", self._of_token(lambda market, _: {"minimum_tick_size": market.tick / ONE})),
+            ("/fee-rate", self._of_token(lambda market, _: {"base_fee": 1000 if market.fee_rate else 0})),
+            ("/midpoint", self._of_token(self._midpoint)),
+            ("/book", self._of_token(self._book)),
+            ("/auth/derive-api-key", self._derive_key),
+        ]
+        private: list[tuple[str, Callable[..., Response]]] = [
+            ("/data/orders", self._orders),
+            ("/data/order/<order_id>", self._order),
+            ("/data/trades", self._trades),
+            ("/balance-allowance", self._balance),
+            ("/balance-allowance/update", lambda _party: answer("")),
+            ("/auth/api-keys", self._keys),
+            ("/auth/ban-status/closed-only", lambda _party: answer({"closed_only": False})),
+        ]
+        routes = [("GET", path, view) for path, view in public]
+        routes += [("GET", path, signed(self._sandbox, view)) for path, view in private]
+        return [*routes, ("POST", "/auth/api-key", self._create_key)]
+
+    def frozen(self) -> dict[str, Any]:
+        """The wallet's lists as they are now; what a ``stale`` exchange goes on showing."""
+        address = self._sandbox.world.wallet.address
+        return {"orders": self._order_rows(address), "trades": self._trade_rows(address)}
+
+    def _order_rows(self, address: str) -> list[dict[str, Any]]:
+        return [order_row(order) for order in self._sandbox.world.exchange.live_orders(address)]
+
+    def _trade_rows(self, address: str) -> list[dict[str, Any]]:
+        trades = self._sandbox.world.exchange.trades_of(address)
+        return [trade_row(trade, address) for trade in reversed(trades) if trade.listed]
+
+    def _orders(self, party: Party) -> Response:
+        order_id = request.args.get("id")
+        if order_id:
+            known = self._sandbox.world.exchange.orders.get(order_id)
+            rows = [order_row(known)] if known is not None and known.party.address == party.address else []
+        else:
+            rows = self._listed("orders", party)
+        return self._paged(_filtered(rows, {"market": "market", "asset_id": "asset_id"}))
+
+    def _order(self, party: Party, order_id: str) -> Response:
+        stale = met("stale")
+        if stale is not None:
+            stale.hit()
+            return answer(next((row for row in stale.frozen["orders"] if row["id"] == order_id), None))
+        order = self._sandbox.world.exchange.orders.get(order_id)
+        if order is None or order.party.address != party.address:
+            return answer({"error": "order not found"}, 404)
+        return answer(order_row(order))
+
+    def _trades(self, party: Party) -> Response:
+        rows = _filtered(self._listed("trades", party), {"id": "id", "market": "market", "asset_id": "asset_id"})
+        before, after = request.args.get("before"), request.args.get("after")
+        if before:
+            rows = [row for row in rows if int(row["match_time"]) < int(before)]
+        if after:
+            rows = [row for row in rows if int(row["match_time"]) > int(after)]
+        maker = request.args.get("maker_address")
+        return self._paged([row for row in rows if not maker or _has_address(row, maker.lower())])
+
+    def _listed(self, name: str, party: Party) -> list[dict[str, Any]]:
+        stale = met("stale")
+        if stale is not None:
+            stale.hit()
+            rows: list[dict[str, Any]] = stale.frozen[name]
+            return rows
+        return self._order_rows(party.address) if name == "orders" else self._trade_rows(party.address)
+
+    def _paged(self, rows: list[dict[str, Any]]) -> Response:
+        try:
+            return answer(clob_page(rows, request.args.get("next_cursor"), self._sandbox.page_size))
+        except BadCursorError as error:
+            return answer({"error": str(error)}, 400)
+
+    def _markets(self) -> Response:
+        rows = [market_row(market) for market in self._sandbox.world.directory.markets]
+        try:
+            return answer(clob_page(rows, request.args.get("next_cursor"), _MARKET_PAGE))
+        except BadCursorError as error:
+            return answer({"error": str(error)}, 400)
+
+    def _market(self, condition_id: str) -> Response:
+        market = self._sandbox.world.directory.by_condition.get(condition_id.lower())
+        return answer({"error": "market not found"}, 404) if market is None else answer(market_row(market))
+
+    def _market_by_token(self, token: str) -> Response:
+        market = self._sandbox.world.directory.by_token.get(token)
+        if market is None:
+            return answer({"error": "market not found"}, 404)
+        first, second = market.tokens
+        return answer(
+            {"condition_id": market.condition_id, "primary_token_id": first, "secondary_token_id": second}
+        )
+
+    def _compact_market(self, condition_id: str) -> Response:
+        market = self._sandbox.world.directory.by_condition.get(condition_id.lower())
+        return answer({"error": "market not found"}, 404) if market is None else answer(compact_row(market))
+
+    def _of_token(self, make: Callable[[Market, str], dict[str, Any]]) -> Callable[[], Response]:
+        def view() -> Response:
+            token = request.args.get("token_id", "")
+            market = self._sandbox.world.directory.by_token.get(token)
+            if market is None:
+                return answer({"error": "No orderbook exists for the requested token id"}, 404)
+            return answer(make(market, token))
+
+        return view
+
+    def _midpoint(self, market: Market, token: str) -> dict[str, Any]:
+        bid, ask = self._sandbox.world.exchange.best_prices(token)
+        middle = market.price_of(token) if bid is None or ask is None else (bid + ask) // 2
+        return {"mid": decimal_text(middle)}
+
+    def _book(self, market: Market, token: str) -> dict[str, Any]:
+        bids, asks = self._sandbox.world.exchange.levels(token)
+        return {
+            "market": market.condition_id,
+            "asset_id": token,
+            "timestamp": str(self._sandbox.clock.now_ms()),
+            "hash": self._sandbox.world.chain.head.hash[2:42],
+            "bids": _levels(bids, descending=False),
+            "asks": _levels(asks, descending=True),
+            "min_order_size": decimal_text(market.minimum_size),
+            "tick_size": decimal_text(market.tick),
+            "neg_risk": market.claimed_neg_risk,
+            "last_trade_price": decimal_text(market.price_of(token)),
+        }
+
+    def _balance(self, party: Party) -> Response:
+        chain, head = self._sandbox.world.chain, self._sandbox.world.chain.head.number
+        if request.args.get("asset_type") == "COLLATERAL":
+            balance = chain.balance(addresses.PUSD, party.address, at=head)
+        else:
+            market = self._sandbox.world.directory.by_token.get(request.args.get("token_id", ""))
+            if market is None:
+                return answer({"error": "Invalid token id"}, 400)
+            balance = chain.balance(market.token_contract, party.address, int(request.args["token_id"]), head)
+        spenders = (addresses.EXCHANGE, addresses.NEG_RISK_EXCHANGE, addresses.NEG_RISK_ADAPTER)
+        return answer({"balance": str(balance), "allowances": dict.fromkeys(spenders, _ALLOWANCE)})
+
+    def _keys(self, _party: Party) -> Response:
+        return answer({"apiKeys": list(self._sandbox.credentials)})
+
+    def _derive_key(self) -> Response:
+        try:
+            nonce = authenticate_wallet(self._sandbox, request)
+        except (UnauthorizedError, ValueError) as error:
+            return answer({"error": str(error)}, 401)
+        keys = list(self._sandbox.credentials.values())
+        if nonce >= len(keys):
+            return answer({"error": "Could not derive api key!"}, 400)
+        key = keys[nonce]
+        return answer({"apiKey": key.key, "secret": key.secret, "passphrase": key.passphrase})
+
+    def _create_key(self) -> Response:
+        try:
+            authenticate_wallet(self._sandbox, request)
+        except (UnauthorizedError, ValueError) as error:
+            return answer({"error": str(error)}, 401)
+        return answer({"error": "Could not create api key"}, 400)
+
+
+def signed(sandbox: Sandbox, view: Callable[..., Response]) -> Callable[..., Response]:
+    """A view behind level 2 authentication; it is given who asks."""
+
+    def checked(**arguments: str) -> Response:
+        path = request.path.removeprefix("/clob")
+        try:
+            party = authenticate(sandbox, request, path)
+        except UnauthorizedError as error:
+            return answer({"error": str(error)}, 401)
+        return view(party, **arguments)
+
+    return checked
+
+
+def order_row(order: Order) -> dict[str, Any]:
+    """An order as ``/data/orders`` shows it."""
+    return {
+        "id": order.order_id,
+        "status": order.status,
+        "owner": order.party.owner,
+        "maker_address": checksummed(order.party.address),
+        "market": order.condition_id,
+        "asset_id": order.terms.token,
+        "side": order.terms.side,
+        "original_size": decimal_text(order.terms.size),
+        "size_matched": decimal_text(order.matched),
+        "price": decimal_text(order.terms.price),
+        "outcome": order.outcome,
+        "expiration": str(order.terms.expires_s),
+        "order_type": order.terms.order_type,
+        "associate_trades": list(order.trade_ids),
+        "created_at": order.created_ms // 1000,
+    }
+
+
+def trade_row(trade: Trade, address: str) -> dict[str, Any]:
+    """A trade as ``/data/trades`` shows it: on top the taker's order, below every maker leg."""
+    return {
+        "id": trade.trade_id,
+        "taker_order_id": trade.taker_order_id,
+        "market": trade.condition_id,
+        "asset_id": trade.token,
+        "side": trade.side,
+        "size": decimal_text(trade.size),
+        "fee_rate_bps": "0",
+        "price": decimal_text(trade.price),
+        "status": trade.status,
+        "match_time": str(trade.matched_ns // _NS_PER_S),
+        "match_time_nano": str(trade.matched_ns),
+        "last_update": str(trade.updated_ms // 1000),
+        "outcome": trade.outcome,
+        "bucket_index": 0,
+        "owner": trade.taker.owner,
+        "maker_address": checksummed(trade.taker.address),
+        "transaction_hash": trade.transaction_hash,
+        "err_msg": trade.error or None,
+        "maker_orders": [_leg_row(leg) for leg in trade.legs],
+        "trader_side": "TAKER" if trade.taker.address == address else "MAKER",
+    }
+
+
+def _leg_row(leg: Leg) -> dict[str, Any]:
+    return {
+        "order_id": leg.order_id,
+        "owner": leg.party.owner,
+        "maker_address": checksummed(leg.party.address),
+        "matched_amount": decimal_text(leg.size),
+        "price": decimal_text(leg.price),
+        "fee_rate_bps": "0",
+        "asset_id": leg.token,
+        "outcome": leg.outcome,
+        "side": leg.side,
+    }
+
+
+def market_row(market: Market) -> dict[str, Any]:
+    """A market as ``/markets/{condition_id}`` shows it; its numbers are JSON numbers."""
+    return {
+        "enable_order_book": True,
+        "active": True,
+        "closed": market.closed,
+        "archived": False,
+        "accepting_orders": not market.closed,
+        "accepting_order_timestamp": "2026-01-01T00:00:00Z",
+        "minimum_order_size": market.minimum_size // ONE,
+        "minimum_tick_size": market.tick / ONE,
+        "condition_id": market.condition_id,
+        "question_id": market.question_id,
+        "question": market.question,
+        "description": "A question that exists only in this sandbox.",
+        "market_slug": market.slug,
+        "end_date_iso": "2027-12-31T00:00:00Z",
+        "game_start_time": None,
+        "seconds_delay": 0,
+        "fpmm": "",
+        "maker_base_fee": 0,
+        "taker_base_fee": 1000 if market.fee_rate else 0,
+        "notifications_enabled": False,
+        "neg_risk": market.claimed_neg_risk,
+        "neg_risk_market_id": (market.neg_risk_market_id or "") if market.claimed_neg_risk else "",
+        "neg_risk_request_id": "",
+        "icon": "",
+        "image": "",
+        "rewards": {"rates": None, "min_size": 0, "max_spread": 0},
+        "is_50_50_outcome": False,
+        "tokens": [_token_row(market, token) for token in market.tokens],
+        "tags": ["Sandbox"],
+    }
+
+
+def compact_row(market: Market) -> dict[str, Any]:
+    """A market as ``/clob-markets/{condition_id}`` shows it; ``nr`` is left out when false, as the real one does."""
+    row: dict[str, Any] = {
+        "t": [{"t": token, "o": market.outcome_of(token)} for token in market.tokens],
+        "mts": market.tick / ONE,
+        "mos": market.minimum_size // ONE,
+        "mbf": 0,
+        "tbf": 1000 if market.fee_rate else 0,
+        "fd": {"r": market.fee_rate / ONE, "e": market.fee_exponent, "to": True},
+        "ao": not market.closed,
+        "c": market.condition_id,
+        "v": market.version,
+    }
+    return {**row, "nr": True} if market.claimed_neg_risk else row
+
+
+def _token_row(market: Market, token: str) -> dict[str, Any]:
+    index = market.index_of(token)
+    return {
+        "token_id": token,
+        "outcome": market.outcomes[index],
+        "price": market.price_of(token) / ONE,
+        "winner": market.payouts is not None and market.payouts[index] > market.payouts[1 - index],
+    }
+
+
+def _levels(levels: dict[int, int], *, descending: bool) -> list[dict[str, str]]:
+    return [
+        {"price": decimal_text(price), "size": decimal_text(levels[price])}
+        for price in sorted(levels, reverse=descending)
+    ]
+
+
+def _filtered(rows: Iterable[dict[str, Any]], names: dict[str, str]) -> list[dict[str, Any]]:
+    """Rows that equal every given query parameter; of a trade they look at the taker's order only."""
+    wanted = {column: request.args[name] for name, column in names.items() if request.args.get(name)}
+    return [row for row in rows if all(row[column] == value for column, value in wanted.items())]
+
+
+def _has_address(row: dict[str, Any], address: str) -> bool:
+    makers = [row["maker_address"], *(leg["maker_address"] for leg in row["maker_orders"])]
+    return address in {maker.lower() for maker in makers}

@@ -1,0 +1,259 @@
+"""Faults that the sandbox plays on request, and the gate in front of its APIs that plays those of the transport.
+
+A fault counts every request that it really changed (``hits``), so that a test can show that the client met it. What
+changes lists is applied in ``server_pages``, what shows the past in the APIs; here are the rest: no answer, late
+answers, error statuses, broken bodies.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import gevent
+import msgspec
+from flask import g, has_request_context
+
+Target = Literal["clob", "data", "gamma", "rpc", "all"]
+Kind = Literal[
+    "down",
+    "slow",
+    "http_425",
+    "http_429",
+    "http_503",
+    "short_page",
+    "empty_page",
+    "half_rows",
+    "moved_pages",
+    "stale",
+    "lagging",
+    "html_error",
+    "malformed_json",
+    "bad_number",
+    "wrong_content_type",
+    "loop_cursor",
+    "wrong_chain_id",
+    "no_code",
+]
+KINDS: tuple[str, ...] = get_args(Kind)
+TARGETS = ("clob", "data", "gamma", "rpc")
+
+Environ = dict[str, Any]
+Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+_HTML = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body><h1>Bad gateway</h1></body></html>"
+_STATUSES = {
+    "http_425": ("425 Too Early", b'{"error":"service not ready"}'),
+    "http_429": ("429 Too Many Requests", b'{"error":"rate limit exceeded"}'),
+    "http_503": ("503 Service Unavailable", b'{"error":"trading is paused","retry_after_seconds":1}'),
+}
+_NUMBERS = {
+    "original_size",
+    "size",
+    "matched_amount",
+    "current_size",
+    "total_size",
+    "rate",
+    "orderPriceMinTickSize",
+    "result",
+    "mid",
+    "balance",
+}
+
+
+class FaultSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A fault to play: where, what, and until when (``seconds`` or ``count``; neither: until it is cleared).
+
+    ``path`` narrows it to requests whose path below the target begins so; for ``rpc`` it is the method's name.
+    ``latency_ms`` is of ``slow``; ``blocks`` of ``stale`` and ``lagging``; ``drop`` of ``short_page``, the rows left
+    out (default: half); ``value`` of ``bad_number``, the JSON put in place of a number; ``status`` of ``html_error``.
+    """
+
+    target: Target
+    kind: Kind
+    path: str = ""
+    seconds: float | None = None
+    count: int | None = None
+    latency_ms: int = 8000
+    blocks: int = 0
+    drop: int | None = None
+    value: str = '"NaN"'
+    status: int = 502
+
+
+@dataclass(kw_only=True)
+class Fault:
+    """A fault being played. ``frozen`` is the past that a ``stale`` one shows."""
+
+    fault_id: int
+    spec: FaultSpec
+    ends_at: float | None
+    hits: int = 0
+    frozen: dict[str, Any] = field(default_factory=dict)
+
+    def hit(self) -> None:
+        """A request was changed by it."""
+        self.hits += 1
+
+    def over(self, now: float) -> bool:
+        """Whether it has played as long, or as often, as it was asked to."""
+        late = self.ends_at is not None and now >= self.ends_at
+        return late or (self.spec.count is not None and self.hits >= self.spec.count)
+
+
+class FaultBoard:
+    """All faults: active ones, and ended ones for their hits. ``clock`` is in seconds and only rises."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.faults: list[Fault] = []
+        self._clock = clock
+        self._count = 0
+
+    def add(self, spec: FaultSpec, frozen: dict[str, Any] | None = None) -> Fault:
+        """Begin to play a fault."""
+        self._count += 1
+        ends_at = None if spec.seconds is None else self._clock() + spec.seconds
+        fault = Fault(fault_id=self._count, spec=spec, ends_at=ends_at, frozen=frozen or {})
+        self.faults.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        """End and forget all faults."""
+        self.faults.clear()
+
+    def active(self, target: str, path: str) -> list[Fault]:
+        """Faults that a request to that path meets, the oldest first."""
+        return [
+            fault
+            for fault in self.faults
+            if not self.is_over(fault)
+            and fault.spec.target in {target, "all"}
+            and path.lstrip("/").startswith(fault.spec.path.lstrip("/"))
+        ]
+
+    def is_over(self, fault: Fault) -> bool:
+        """Whether a fault has ended by now."""
+        return fault.over(self._clock())
+
+
+def met(kind: str) -> Fault | None:
+    """The fault of that kind that the present request meets; the caller hits it if it changes the answer."""
+    if not has_request_context():
+        return None
+    faults: list[Fault] = getattr(g, "faults", [])
+    return next((fault for fault in faults if fault.spec.kind == kind), None)
+
+
+class FaultGate:
+    """WSGI middleware: plays transport faults, lets the application play the others, adds the latency of all requests."""
+
+    def __init__(self, application: Application, board: FaultBoard, latency_ms: int) -> None:
+        self._application = application
+        self._board = board
+        self.latency_ms = latency_ms
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer a request, or break off its connection."""
+        target, _, path = str(environ["PATH_INFO"]).lstrip("/").partition("/")
+        if target not in TARGETS:
+            return self._application(environ, start_response)
+        if self.latency_ms:
+            gevent.sleep(self.latency_ms / 1000)
+        faults = self._board.active(target, _rpc_method(environ) if target == "rpc" else path)
+        environ["sandbox.faults"] = faults
+        for fault in faults:
+            answer = self._transport(fault, start_response)
+            if answer is not None:
+                return answer
+        broken = [fault for fault in faults if fault.spec.kind in _BREAKERS]
+        return self._broken(broken, environ, start_response) if broken else self._application(environ, start_response)
+
+    def _transport(self, fault: Fault, start_response: Callable[..., Any]) -> Iterable[bytes] | None:
+        kind = fault.spec.kind
+        if kind == "down":
+            fault.hit()
+            # pywsgi closes a connection without an answer where the application meets a broken pipe.
+            raise BrokenPipeError(errno.EPIPE, "the sandbox plays dead")
+        if kind == "slow":
+            fault.hit()
+            gevent.sleep(fault.spec.latency_ms / 1000)
+        if kind in _STATUSES:
+            fault.hit()
+            status, body = _STATUSES[kind]
+            return _answer(start_response, status, "application/json", body)
+        if kind == "html_error":
+            fault.hit()
+            return _answer(start_response, f"{fault.spec.status} Bad Gateway", "text/html; charset=UTF-8", _HTML)
+        return None
+
+    def _broken(
+        self, faults: list[Fault], environ: Environ, start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """The application's answer with its body or content type broken."""
+        captured: list[Any] = []
+
+        def capture(status: str, headers: list[tuple[str, str]], _error: object = None) -> None:
+            captured[:] = [status, headers]
+
+        body = b"".join(self._application(environ, capture))
+        status, headers = captured
+        kept = [(name, value) for name, value in headers if name.lower() not in {"content-length", "content-type"}]
+        content_type = next((value for name, value in headers if name.lower() == "content-type"), "application/json")
+        for fault in faults:
+            content_type, body = _BREAKERS[fault.spec.kind](fault, content_type, body)
+        start_response(status, [*kept, ("Content-Type", content_type), ("Content-Length", str(len(body)))])
+        return [body]
+
+
+def _malformed(fault: Fault, content_type: str, body: bytes) -> tuple[str, bytes]:
+    fault.hit()
+    return content_type, body[: max(1, len(body) // 2)] + b"\x00"
+
+
+def _other_type(fault: Fault, _content_type: str, body: bytes) -> tuple[str, bytes]:
+    fault.hit()
+    return "text/html; charset=UTF-8", body
+
+
+def _bad_number(fault: Fault, content_type: str, body: bytes) -> tuple[str, bytes]:
+    """Put the fault's value in place of the first number that the client would use."""
+    document = json.loads(body)
+    if not _replace_number(document):
+        return content_type, body
+    fault.hit()
+    return content_type, json.dumps(document).encode().replace(b'"@number@"', fault.spec.value.encode(), 1)
+
+
+def _replace_number(node: Any) -> bool:
+    if isinstance(node, dict):
+        for name, value in node.items():
+            if name in _NUMBERS and isinstance(value, str | int | float):
+                node[name] = "@number@"
+                return True
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return any(_replace_number(child) for child in children)
+
+
+_BREAKERS = {"malformed_json": _malformed, "wrong_content_type": _other_type, "bad_number": _bad_number}
+
+
+def _answer(start_response: Callable[..., Any], status: str, content_type: str, body: bytes) -> list[bytes]:
+    start_response(status, [("Content-Type", content_type), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def _rpc_method(environ: Environ) -> str:
+    """The method of a JSON-RPC request, of a batch the first one; the body is put back for the application."""
+    body = environ["wsgi.input"].read()
+    environ["wsgi.input"] = io.BytesIO(body)
+    environ["CONTENT_LENGTH"] = str(len(body))
+    try:
+        call = json.loads(body)
+    except ValueError:
+        return ""
+    first = call[0] if isinstance(call, list) and call else call
+    return str(first.get("method", "")) if isinstance(first, dict) else ""

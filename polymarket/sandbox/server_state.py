@@ -1,0 +1,127 @@
+"""What the server's APIs share: the world, its clock, the faults, the credentials, and how an answer is written."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from eth_utils.address import to_checksum_address
+from flask import Response
+
+from polymarket.sandbox.genesis import create_world
+from polymarket.sandbox.names import Names
+from polymarket.sandbox.server_faults import FaultBoard
+from polymarket.sandbox.world import World, WorldOptions
+
+Route = tuple[str, str, Callable[..., Response]]
+"""Method, path below the API's prefix, and the view."""
+
+_NS_PER_MS = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerOptions:
+    """How the server listens and answers."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    latency_ms: int = 0
+    page_size: int = 100
+    data_lag_blocks: int = 0
+    log: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credentials:
+    """An API key of the wallet."""
+
+    key: str
+    secret: str
+    passphrase: str
+
+
+class WorldClock:
+    """The world's time: the machine's, or stepped by hand. It never goes back."""
+
+    def __init__(self) -> None:
+        self._offset_ms = 0
+        self._paused_at: int | None = None
+
+    @property
+    def paused(self) -> bool:
+        """Whether time moves only by ``step``."""
+        return self._paused_at is not None
+
+    def now_ms(self) -> int:
+        """The world's time in ms."""
+        return self.wall_ms() + self._offset_ms if self._paused_at is None else self._paused_at
+
+    def wall_ms(self) -> int:
+        """The machine's time in ms, which requests are signed with."""
+        return time.time_ns() // _NS_PER_MS
+
+    def pause(self) -> None:
+        """Stop time."""
+        self._paused_at = self.now_ms()
+
+    def resume(self) -> None:
+        """Let time run from where it stands, or from the machine's time if that is later."""
+        if self._paused_at is not None:
+            self._offset_ms = max(0, self._paused_at - self.wall_ms())
+            self._paused_at = None
+
+    def step(self, ms: int) -> None:
+        """Move time forward by hand."""
+        if self._paused_at is None:
+            self._offset_ms += ms
+        else:
+            self._paused_at += ms
+
+
+class Sandbox:
+    """The running sandbox."""
+
+    def __init__(self, world: WorldOptions, server: ServerOptions) -> None:
+        self.options = server
+        self.clock = WorldClock()
+        self.board = FaultBoard(time.monotonic)
+        self.requests: Counter[str] = Counter()
+        self.page_size = server.page_size
+        self.data_lag_blocks = server.data_lag_blocks
+        self.world: World
+        self.credentials: dict[str, Credentials]
+        self.reset(world)
+
+    def reset(self, options: WorldOptions) -> None:
+        """Begin anew with another world; wallet and keys follow from its seed."""
+        self.world = create_world(options, self.clock.now_ms())
+        names = Names(options.seed)
+        wallet = self.world.wallet
+        self.credentials = {
+            party.owner: Credentials(
+                key=party.owner,
+                secret=names.secret("api secret"),
+                passphrase=names.hash32("api passphrase")[2:],
+            )
+            for party in (wallet.strategy, wallet.other)
+        }
+
+    def present(self) -> None:
+        """Bring the world up to now."""
+        self.world.advance(self.clock.now_ms())
+
+
+def answer(body: Any, status: int = 200) -> Response:
+    """A JSON answer."""
+    return Response(msgspec.json.encode(body), status=status, content_type="application/json")
+
+
+@lru_cache(maxsize=65_536)
+def checksummed(address: str) -> str:
+    """An address as the real APIs write it, in mixed case."""
+    return str(to_checksum_address(address))

@@ -1,0 +1,39 @@
+"""A process's servers over a small stored state, with a fake in the place of the actors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.config import Config, load
+from service.http import Servers
+from tests.integration.service.books import FakeProcess, configured, stored
+
+
+@pytest.fixture
+def config_file(tmp_path: Path) -> Path:
+    token = tmp_path / "token"
+    token.write_text("let-me-in\n", encoding="utf-8")
+    return configured(tmp_path, f'[http]\nbind = "127.0.0.1:0"\ntoken_file = "{token}"\n')
+
+
+@pytest.fixture
+def config(config_file: Path) -> Config:
+    return load(config_file, {"HOME": "/"}, secrets_needed=False)
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[FakeProcess]:
+    fake = FakeProcess(stored(tmp_path))
+    yield fake
+    fake.database.close()
+
+
+@pytest.fixture
+def servers(process: FakeProcess, config: Config) -> Iterator[Servers]:
+    listening = Servers(process, config)
+    listening.start()
+    yield listening
+    listening.stop()

@@ -1,0 +1,233 @@
+"""A whole actor system under the deterministic pump, on a real database, with a scripted outside world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pykka
+
+from actors.base import System
+from actors.board import Board
+from actors.coordinator import CoordinatorSettings, SyncCoordinator
+from actors.gate import StrategyGate
+from actors.ingest import FillIngestActor, Identity
+from actors.market import MarketActor
+from actors.ports import ExternalReads
+from actors.pump import PumpRuntime, VirtualClock
+from actors.reporter import Reporter
+from actors.runtime import Post
+from actors.supervisor import Escalate, Supervisor
+from actors.writer import LedgerWriter
+from messages.addresses import Address, coordinator_address, gate_address, ingest_address, market_of
+from messages.cycle import SyncAsked
+from portfolio import closing
+from portfolio.events import GateConfigured
+from portfolio.images import image_of
+from portfolio.outcomes import Alert, CycleStatus, DeltaType, OperationsReport
+from portfolio.state import MarketState
+from portfolio.views import ViewPolicy
+from service.replay import Books, books_digest, positions_digest, rebuild
+from storage.database import open_database
+from storage.journal import Journal
+from storage.lease import Leases
+from storage.ledger import Ledger
+from storage.outbox import Outbox
+from storage.queries import Queries, ReportKind, Selection
+from tests.support.venue import FUNDER, OWN_KEY, Venue
+
+WALLET = "main"
+START_MS = 1_746_792_000_000
+INTERVAL_MS = 30_000
+
+
+class RecordingSink:
+    """Alerts that were said."""
+
+    def __init__(self) -> None:
+        self.alerts: list[Alert] = []
+
+    def send(self, alert: Alert) -> None:
+        """Remember it."""
+        self.alerts.append(alert)
+
+    def codes(self) -> list[str]:
+        """Codes, in the order they were said."""
+        return [alert.code for alert in self.alerts]
+
+
+@dataclass
+class RecordingMetrics:
+    """Metrics that were emitted."""
+
+    reports: list[OperationsReport] = field(default_factory=list)
+    deltas: list[tuple[DeltaType, int]] = field(default_factory=list)
+    paused: list[str] = field(default_factory=list)
+
+    def cycle(self, report: OperationsReport) -> None:
+        """A cycle."""
+        self.reports.append(report)
+
+    def positions_synced(self, delta_type: DeltaType, count: int) -> None:
+        """Deltas."""
+        self.deltas.append((delta_type, count))
+
+    def strategy_paused(self, strategy_id: str) -> None:
+        """A pause."""
+        self.paused.append(strategy_id)
+
+    def counted(self, name: str, count: int = 1) -> None:
+        """Counters are not looked at here."""
+
+    def known_statuses(self, statuses: Any) -> None:  # noqa: ANN401 - any sequence will do
+        """Labels are not looked at here."""
+
+
+@dataclass
+class Answers:
+    """Answers to commands, by request id."""
+
+    given: dict[str, tuple[bool, str, bytes]] = field(default_factory=dict)
+
+    def answer(self, request_id: str, *, ok: bool, detail: str, body: bytes) -> None:
+        """Remember it."""
+        self.given[request_id] = (ok, detail, body)
+
+
+class Harness:
+    """One wallet's system; ``restart`` builds it anew from the same database, as after a crash."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        seed: int = 0,
+        url: str = "",
+        policy: ViewPolicy | None = None,
+        apply_without_rpc: bool = True,
+        gate: GateConfigured | None = None,
+    ) -> None:
+        self.url = url or f"sqlite:///{directory}/sync.db"
+        self.seed = seed
+        self.clock = VirtualClock(START_MS)
+        self.venue = Venue(clock=self.clock)
+        self.reads: ExternalReads = self.venue
+        self.policy = policy or ViewPolicy(settle_window_ms=INTERVAL_MS)
+        self.apply_without_rpc = apply_without_rpc
+        self.gate_config = gate or GateConfigured(auto_pause=True, operator="", reason="", strategies=())
+        self.sink = RecordingSink()
+        self.metrics = RecordingMetrics()
+        self.answers = Answers()
+        self.escalated: list[str] = []
+        self._opened = False
+
+    def start(self) -> Harness:
+        """Open the database, rebuild, start all actors and run until nobody has mail: the first cycle is done."""
+        self.database = open_database(self.url, owner="test", now_ms=self.clock.now_ms())
+        self._opened = True
+        self.runtime = PumpRuntime(self.clock, self.seed)
+        self.post = Post()
+        self.board = Board()
+        self.system = System(clock=self.clock, post=self.post, runtime=self.runtime)
+        self.ledger = Ledger(self.database)
+        self.ledger.hold(Leases(self.database).acquire(WALLET, "test", self.clock.now_ms()))
+        self.books = rebuild(WALLET, Journal(self.database).read(WALLET))
+        outbox = Outbox(self.database)
+        Supervisor.start(self.system, self._restart, self._escalate, self.board, self.sink)
+        LedgerWriter.start(self.system, self.ledger, outbox)
+        Reporter.start(self.system, self.sink, self.metrics, outbox, self.answers)
+        StrategyGate.start(gate_address(WALLET), self.system, self.books.gate, self.board)
+        identity = Identity(wallet=WALLET, address=FUNDER, api_keys=(OWN_KEY,))
+        FillIngestActor.start(ingest_address(WALLET), self.system, self.books.ingest, identity, self.reads)
+        for address in sorted(self.books.markets):
+            self.ensure(Address(address))
+        self.post.tell(gate_address(WALLET), self.gate_config)
+        self._start_coordinator()
+        if self.books.interrupted is not None:
+            images = [image_of(state) for state in self.books.markets.values()]
+            event = closing.aborted(self.books.wallet, *self.books.interrupted, images)
+            self.post.tell(coordinator_address(WALLET), event)
+        self.runtime.run_until_idle()
+        return self
+
+    def _start_coordinator(self) -> None:
+        settings = CoordinatorSettings(
+            wallet=WALLET,
+            own_keys=(OWN_KEY,),
+            sync_interval_ms=INTERVAL_MS,
+            deadline_ms=INTERVAL_MS,
+            policy=self.policy,
+            apply_without_rpc=self.apply_without_rpc,
+        )
+        ports = (self.reads, self.board, self.ensure)
+        SyncCoordinator.start(coordinator_address(WALLET), self.system, self.books.wallet, settings, ports)
+
+    def ensure(self, address: Address) -> None:
+        """Start a market's actor when nobody is there."""
+        if not self.post.knows(address):
+            state = self.books.markets.get(address, MarketState(wallet=WALLET, market_id=market_of(address)))
+            MarketActor.start(address, self.system, state)
+
+    def _restart(self, address: Address) -> None:
+        self.books = rebuild(WALLET, Journal(self.database).read(WALLET))
+        self.ensure(address)
+
+    def _escalate(self, escalate: Escalate) -> None:
+        self.escalated.append(escalate.detail)
+
+    def cycle(self) -> OperationsReport:
+        """One more cycle on demand; its report."""
+        self.clock.advance_to(self.clock.now_ms() + 1_000)
+        self.post.tell(coordinator_address(WALLET), SyncAsked(why="force"))
+        self.runtime.run_until_idle()
+        return self.metrics.reports[-1]
+
+    def cycles(self, count: int) -> list[OperationsReport]:
+        """Several cycles."""
+        return [self.cycle() for _ in range(count)]
+
+    def stop(self) -> None:
+        """Drop the actors, as a crash would, and close the database."""
+        if self._opened:
+            pykka.ActorRegistry._actor_refs.clear()  # noqa: SLF001 - the greenlets are simply never run again
+            self.database.close()
+            self._opened = False
+
+    def restart(self) -> Harness:
+        """Crash and come back."""
+        self.stop()
+        return self.start()
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+
+    @property
+    def queries(self) -> Queries:
+        """The stored state."""
+        return Queries(self.database)
+
+    def shares(self) -> dict[str, int]:
+        """Stored shares by token, zero ones left out."""
+        return {row["token_id"]: row["shares_micro"] for row in self.queries.positions()}
+
+    def settlements(self, event_type: str = "POSITION_DELTA") -> list[dict[str, Any]]:
+        """Stored settlement reports, oldest first."""
+        rows = self.queries.reports(ReportKind.SETTLEMENT, Selection())
+        found = [dict(row) for row in rows if row["event_type"] == event_type]
+        return sorted(found, key=lambda row: (row["synced_at_ms"], row["market_id"], row["subject"]))
+
+    def rebuilt(self) -> Books:
+        """The books as the journal tells them."""
+        return rebuild(WALLET, Journal(self.database).read(WALLET))
+
+    def assert_replays(self) -> None:
+        """The journal gives the stored state, and its chain is whole (L-20, X-12)."""
+        rows = self.queries.state_rows(WALLET, WALLET)
+        assert books_digest(self.rebuilt()) == positions_digest(rows.positions, rows.orders)
+        assert Journal(self.database).verify_chain(WALLET).broken_at is None
+
+
+Build = Callable[..., Harness]
+
+__all__ = ["INTERVAL_MS", "START_MS", "WALLET", "Build", "CycleStatus", "Harness"]
