@@ -64,7 +64,7 @@ class BaseActor(pykka.ThreadingActor):
         # Before the loop starts, so that what on_start tells to this address is not lost.
         system.post.register(address, self.actor_ref)
 
-    def _create_actor_inbox(self) -> Any:  # type: ignore[override]  # noqa: ANN401 - pykka's hook, static there
+    def _create_actor_inbox(self) -> Any:  # type: ignore[override]
         return self.system.runtime.inbox()
 
     def _start_actor_loop(self) -> None:

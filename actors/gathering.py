@@ -36,7 +36,7 @@ class Stage(enum.Enum):
 
 
 class Cycle:
-    """One cycle. ``clob_failure``, ``rpc_failure`` and ``data_failure`` are sentences; empty means the source answered."""
+    """One cycle. ``clob_failure``, ``rpc_failure``, ``data_failure`` are sentences; empty: the source answered."""
 
     def __init__(self, cycle_id: str, synced_at_ms: int, started_at_ms: int, *, forced: bool) -> None:
         self.cycle_id = cycle_id

@@ -1,4 +1,4 @@
-"""What the actors need from outside, as protocols (D-06, D-07). Nothing here raises across the seam unless it says so."""
+"""What the actors need from outside, as protocols (D-06, D-07). Nothing raises across the seam unless it says so."""
 
 from __future__ import annotations
 

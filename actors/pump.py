@@ -39,13 +39,16 @@ class _Inbox:
 
     def __init__(self, pump: PumpRuntime) -> None:
         self.mail: deque[Any] = deque()
+        self.runner: greenlet.greenlet | None = None
         self._pump = pump
 
-    def put(self, envelope: Any, /) -> None:  # noqa: ANN401 - pykka's envelope is private
+    def put(self, envelope: Any, /) -> None:
         """Add mail."""
         self.mail.append(envelope)
+        if len(self.mail) == 1:
+            self._pump.has_mail(self)
 
-    def get(self) -> Any:  # noqa: ANN401 - pykka's envelope is private
+    def get(self) -> Any:
         """Wait to be chosen."""
         self._pump.yield_to_scheduler()
         return self.mail.popleft()
@@ -61,7 +64,7 @@ class PumpRuntime:
     def __init__(self, clock: VirtualClock, seed: int = 0) -> None:
         self.clock = clock
         self._random = random.Random(seed)  # noqa: S311 - a schedule, not a secret
-        self._actors: list[tuple[_Inbox, greenlet.greenlet]] = []
+        self._ready: list[_Inbox] = []
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
         self._cancelled: set[int] = set()
         self._numbers = itertools.count()
@@ -75,8 +78,8 @@ class PumpRuntime:
     def run(self, actor: pykka.Actor, loop: Callable[[], None]) -> None:
         """Run the loop up to its first wait for mail (``on_start`` happens here)."""
         runner = greenlet.greenlet(loop, parent=self._scheduler)
-        entry = (actor.actor_inbox, runner)
-        self._actors.append(entry)  # type: ignore[arg-type]  # the inbox is the one that inbox() made
+        inbox: Any = actor.actor_inbox
+        inbox.runner = runner
         self._switch(runner)
 
     def later(self, delay_ms: int, action: Callable[[], None]) -> Cancel:
@@ -104,13 +107,28 @@ class PumpRuntime:
 
     def step(self) -> bool:
         """Let one actor with mail take one message; False when nobody has any."""
-        self._actors = [(inbox, runner) for inbox, runner in self._actors if not runner.dead]
-        ready = [runner for inbox, runner in self._actors if inbox.mail]
-        if not ready:
-            return False
+        while self._ready:
+            index = self._random.randrange(len(self._ready))
+            inbox = self._ready[index]
+            if inbox.runner is not None and not inbox.runner.dead:
+                self._grant(index, inbox, inbox.runner)
+                return True
+            self._forget(index)
+        return False
+
+    def has_mail(self, inbox: _Inbox) -> None:
+        """Called by an inbox that was empty."""
+        self._ready.append(inbox)
+
+    def _grant(self, index: int, inbox: _Inbox, runner: greenlet.greenlet) -> None:
         self.steps += 1
-        self._switch(self._random.choice(ready))
-        return True
+        if len(inbox.mail) == 1:
+            self._forget(index)
+        self._switch(runner)
+
+    def _forget(self, index: int) -> None:
+        self._ready[index] = self._ready[-1]
+        self._ready.pop()
 
     def fire_next_timer(self, until_ms: int) -> bool:
         """Jump to the next timer not after ``until_ms`` and fire it; False when there is none."""

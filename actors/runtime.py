@@ -28,7 +28,7 @@ class Cancel(Protocol):
 class Runtime(Protocol):
     """Inboxes, loops and timers."""
 
-    def inbox(self) -> Any:  # noqa: ANN401 - pykka's inbox protocol is private
+    def inbox(self) -> Any:
         """A new, empty inbox."""
         ...
 

@@ -83,8 +83,9 @@ def plan(images: Sequence[MarketImage], readings: Readings, frame: Frame, wallet
     if readings.balances is not None and unexplained is not None and wallet.opened:
         hints = infer(changes, _inference(images, readings.balances, unexplained))
     views = {}
+    rows = _Rows.of(readings)
     for image in images:
-        view = _view(image, readings, frame, wallet)
+        view = _view(image, rows, frame, wallet)
         view = _with_chain(view, chains.get(image.market_id), hints, changes, image.market_id)
         view = msgspec.structs.replace(view, prices=_prices_of(image, prices))
         if _differs(image, view, exams.get(image.market_id, ())):
@@ -100,7 +101,9 @@ def plan(images: Sequence[MarketImage], readings: Readings, frame: Frame, wallet
     )
 
 
-def _cash(balances: Balances | None, wallet: WalletState, proven_cash: int) -> tuple[int | None, int | None, int | None]:
+def _cash(
+    balances: Balances | None, wallet: WalletState, proven_cash: int
+) -> tuple[int | None, int | None, int | None]:
     """(cash, capital, unexplained): on the first reading all that entries do not explain is capital (X-10)."""
     if balances is None:
         return None, None, None
@@ -149,11 +152,31 @@ def _inference(images: Iterable[MarketImage], balances: Balances, cash_micro: in
     )
 
 
-def _view(image: MarketImage, readings: Readings, frame: Frame, wallet: WalletState) -> ExternalView:
-    conditions = {token.condition_id for token in image.tokens}
-    tokens = {token.token_id for token in image.tokens}
-    held = {order.order_id for order in image.orders}
-    rows = tuple(row for row in readings.positions or () if row.token_id in tokens)
+class _Rows(msgspec.Struct, frozen=True, kw_only=True):
+    """The readings by token, condition and order, so that a cycle stays linear in markets (S-25)."""
+
+    readings: Readings
+    positions: dict[str, list[DataPosition]]
+    orders: dict[str, list[OpenOrder]]
+    fates: dict[str, OrderFate]
+
+    @staticmethod
+    def of(readings: Readings) -> _Rows:
+        """Index the readings."""
+        positions: dict[str, list[DataPosition]] = {}
+        for row in readings.positions or ():
+            positions.setdefault(row.token_id, []).append(row)
+        orders: dict[str, list[OpenOrder]] = {}
+        for order in readings.orders:
+            orders.setdefault(order.condition_id, []).append(order)
+        fates = {fate.order_id: fate for fate in readings.fates}
+        return _Rows(readings=readings, positions=positions, orders=orders, fates=fates)
+
+
+def _view(image: MarketImage, found: _Rows, frame: Frame, wallet: WalletState) -> ExternalView:
+    readings = found.readings
+    conditions = sorted({token.condition_id for token in image.tokens})
+    rows = tuple(row for token in image.tokens for row in found.positions.get(token.token_id, ()))
     return ExternalView(
         cycle_id=frame.cycle_id,
         base_version=image.version,
@@ -165,8 +188,8 @@ def _view(image: MarketImage, readings: Readings, frame: Frame, wallet: WalletSt
         orders=OrdersView(
             read_at_ms=readings.orders_read_at_ms,
             previous_read_at_ms=wallet.orders_read_at_ms,
-            orders=tuple(order for order in readings.orders if order.condition_id in conditions),
-            fates=tuple(fate for fate in readings.fates if fate.order_id in held),
+            orders=tuple(order for condition in conditions for order in found.orders.get(condition, ())),
+            fates=tuple(found.fates[order.order_id] for order in image.orders if order.order_id in found.fates),
         ),
         own_keys=frame.own_keys,
     )
@@ -235,9 +258,7 @@ def _price(token: TokenImage, payout: Payout | None, marks: Mapping[str, int | N
 
 
 def _prices_of(image: MarketImage, prices: Mapping[str, int]) -> tuple[TokenPrice, ...]:
-    return tuple(
-        TokenPrice(token_id=token.token_id, price_micro=prices[token.token_id]) for token in image.tokens
-    )
+    return tuple(TokenPrice(token_id=token.token_id, price_micro=prices[token.token_id]) for token in image.tokens)
 
 
 def missing_orders(images: Iterable[MarketImage], shown: Iterable[OpenOrder]) -> tuple[str, ...]:
@@ -249,7 +270,9 @@ def missing_orders(images: Iterable[MarketImage], shown: Iterable[OpenOrder]) ->
 
 def tokens_to_read(metas: Iterable[MarketMeta]) -> tuple[TokenRef, ...]:
     """Every token of the known conditions, with the contract that owns it (R-18)."""
-    refs = {token.token_id: TokenRef(contract=token.contract, token_id=token.token_id) for m in metas for token in m.tokens}
+    refs = {
+        token.token_id: TokenRef(contract=token.contract, token_id=token.token_id) for m in metas for token in m.tokens
+    }
     return tuple(refs[token_id] for token_id in sorted(refs))
 
 

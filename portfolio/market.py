@@ -13,7 +13,7 @@ import msgspec
 from portfolio.booking import see_fill
 from portfolio.events import EventRejected, FillSeen, MarketDefined, MarketEvent, MarketResumed
 from portfolio.images import flag_mismatch
-from portfolio.invariants import Breach, position_breaches, settled_breaches
+from portfolio.invariants import Breach, accounting_breaches, position_breaches
 from portfolio.judging import ViewResult, judge_view
 from portfolio.outcomes import Alert, IssueAction, IssueRow, Outcome, Severity
 from portfolio.reasons import REASONS, IssueType, ReasonCode
@@ -106,9 +106,7 @@ def _breaches(state: MarketState, pinned: Collection[str]) -> tuple[Breach, ...]
     judged = set(pinned) - set(state.pending) - _unproven(state) if pinned else set()
     found: list[Breach] = []
     for token_id, position in state.positions.items():
-        breaches = position_breaches(position)
-        if token_id in judged:
-            breaches = (*breaches, *settled_breaches(position))
+        breaches = position_breaches(position) if token_id in judged else accounting_breaches(position)
         found.extend(breach for breach in breaches if breach.critical)
     return tuple(found)
 

@@ -26,6 +26,7 @@ CRITICAL_PUSD = Decimal(500)
 CYCLES_SHOWN = 12
 EVENTS_SHOWN = 14
 PAUSED = "PORTFOLIO_SYNC_STRATEGY_PAUSED"
+_ORDER = (Kind.DELTA, Kind.PAUSE, Kind.CYCLE)
 _IDENTITY = ("wallet", "market_id", "synced_at_ms", "subject", "event_type", "strategy_id")
 _PAGE = 500
 
@@ -115,7 +116,7 @@ class Follower:
             self.cycles += 1
             text = cycle_line(self.cycles, row)
             found.append(Line(kind=Kind.CYCLE, at_ms=row["synced_at_ms"], text=text, row=row))
-        return sorted(found, key=lambda line: (line.at_ms, line.kind is Kind.CYCLE))
+        return sorted(found, key=lambda line: (line.at_ms, _ORDER.index(line.kind)))
 
     def _settlement(self, row: Record) -> Line:
         paused = row["event_type"] == PAUSED

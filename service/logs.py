@@ -72,7 +72,9 @@ def set_up(config: Config, stream: TextIO | None = None) -> None:
 
 
 def _renderers(hide: _Hide, *, colours: bool) -> list[Any]:
-    return [structlog.dev.ConsoleRenderer(colors=colours, timestamp_key="at"), hide.values]
+    # The usual formatter of tracebacks shows the values of local variables, secrets among them.
+    plain = structlog.dev.plain_traceback
+    return [structlog.dev.ConsoleRenderer(colors=colours, timestamp_key="at", exception_formatter=plain), hide.values]
 
 
 def _json_renderers(hide: _Hide) -> list[Any]:

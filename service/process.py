@@ -17,13 +17,14 @@ from gevent.event import AsyncResult, Event
 
 from actors.base import Ping, System
 from actors.board import Board
-from actors.coordinator import CoordinatorSettings, SyncCoordinator
+from actors.coordinator import SyncCoordinator
 from actors.gate import StrategyGate
 from actors.ingest import FillIngestActor, Identity
 from actors.market import MarketActor
 from actors.ports import AlertSink, ExternalReads, Metrics
 from actors.reporter import Reporter
 from actors.runtime import GeventRuntime, Post
+from actors.stages import CoordinatorSettings
 from actors.supervisor import Escalate, Supervisor
 from actors.writer import LedgerWriter
 from messages.addresses import (

@@ -44,6 +44,6 @@ def notional(size: int, price: int) -> int:
 
 def taker_fee(size: int, price: int, rate: int, exponent: int) -> int:
     """Fee in 1e-6 pUSD: shares × rate × (p (1 − p))^e, floored to five decimals (R-20)."""
-    spread = (price * (ONE - price)) ** exponent
-    exact = size * rate * spread // (ONE * ONE ** (2 * exponent))
+    spread: int = (price * (ONE - price)) ** exponent
+    exact: int = size * rate * spread // (ONE * ONE ** (2 * exponent))
     return exact // _FEE_UNIT * _FEE_UNIT

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import rlp
+import rlp  # type: ignore[import-untyped]  # no stubs exist; one call
 from eth_utils.crypto import keccak
 
 from polymarket.sandbox import addresses

@@ -203,9 +203,7 @@ class Exchange:
             raise OrderRefusedError(f"order {terms.token[:12]} is invalid. Price breaks minimum tick size rule")
         if terms.size < market.minimum_size:
             raise OrderRefusedError(f"order {terms.token[:12]} is invalid. Size lower than the minimum")
-        order = Order(
-            order_id="", party=party, condition_id="", outcome="", terms=terms, created_ms=0, sequence=0
-        )
+        order = Order(order_id="", party=party, condition_id="", outcome="", terms=terms, created_ms=0, sequence=0)
         if not self.backed(order):
             raise OrderRefusedError("not enough balance / allowance")
         if terms.post_only and any(True for _ in self._crossing(order, market)):
@@ -232,7 +230,9 @@ class Exchange:
         priced = [(order.terms.price, order) for order in self.resting(terms.token, own_side)]
         priced += [(ONE - order.terms.price, order) for order in self.resting(other, terms.side)]
         met = [(sign * price, order.sequence, order) for price, order in priced if sign * price <= sign * terms.price]
-        return [order for *_, order in sorted(met, key=lambda row: row[:2]) if order.party.address != taker.party.address]
+        return [
+            order for *_, order in sorted(met, key=lambda row: row[:2]) if order.party.address != taker.party.address
+        ]
 
     def _unsettled_sales(self, address: str, token: str) -> Iterator[int]:
         for trade in self.unsettled.values():
@@ -281,6 +281,4 @@ def _leg(maker: Order, size: int) -> Leg:
 
 def _fee(legs: Sequence[Leg], token: str, market: Market) -> int:
     """The taker's fee, computed for each maker level (R-20)."""
-    return sum(
-        taker_fee(leg.size, taker_price(leg, token), market.fee_rate, market.fee_exponent) for leg in legs
-    )
+    return sum(taker_fee(leg.size, taker_price(leg, token), market.fee_rate, market.fee_exponent) for leg in legs)

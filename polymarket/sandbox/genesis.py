@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from polymarket.sandbox import contracts
 from polymarket.sandbox.amounts import ONE, parse_decimal
 from polymarket.sandbox.books import PUSD, Operation
-from polymarket.sandbox.markets import CENT, Event, Market, neg_risk_event, protocol_v2_market, standard_market
+from polymarket.sandbox.markets import CENT, Event, neg_risk_event, protocol_v2_market, standard_market
 from polymarket.sandbox.operations import deposit, split, transfer_in
 from polymarket.sandbox.quotes import QUOTE_SIZE, market_maker, quote
 from polymarket.sandbox.scenario import Scenario
@@ -112,7 +112,9 @@ def _many_positions(markets: int, count: int) -> tuple[tuple[int, int, str], ...
 
 
 def _many_orders(markets: int, count: int) -> tuple[tuple[int, int, str, int, str], ...]:
-    return tuple((i % markets, i // markets % 2, BUY, 2 + i // (2 * markets) % 8, str(10 + i % 90)) for i in range(count))
+    return tuple(
+        (i % markets, i // markets % 2, BUY, 2 + i // (2 * markets) % 8, str(10 + i % 90)) for i in range(count)
+    )
 
 
 def _open_positions(world: World, plan: Plan) -> None:

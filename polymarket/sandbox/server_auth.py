@@ -14,8 +14,9 @@ from typing import Any
 
 from eth_abi.abi import encode
 from eth_keys.datatypes import Signature
-from eth_keys.exceptions import BadSignature, ValidationError
+from eth_keys.exceptions import BadSignature
 from eth_utils.crypto import keccak
+from eth_utils.exceptions import ValidationError
 from flask import Request
 
 from polymarket.sandbox import addresses

@@ -190,9 +190,7 @@ class FaultGate:
             return _answer(start_response, f"{fault.spec.status} Bad Gateway", "text/html; charset=UTF-8", _HTML)
         return None
 
-    def _broken(
-        self, faults: list[Fault], environ: Environ, start_response: Callable[..., Any]
-    ) -> Iterable[bytes]:
+    def _broken(self, faults: list[Fault], environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """The application's answer with its body or content type broken."""
         captured: list[Any] = []
 

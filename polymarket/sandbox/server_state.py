@@ -13,6 +13,7 @@ import msgspec
 from eth_utils.address import to_checksum_address
 from flask import Response
 
+from polymarket.sandbox import addresses
 from polymarket.sandbox.genesis import create_world
 from polymarket.sandbox.names import Names
 from polymarket.sandbox.server_faults import FaultBoard
@@ -22,6 +23,7 @@ Route = tuple[str, str, Callable[..., Response]]
 """Method, path below the API's prefix, and the view."""
 
 _NS_PER_MS = 1_000_000
+_APIS = {"clob": "clob", "data_api": "data", "gamma": "gamma", "rpc": "rpc", "control": "control"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +95,7 @@ class Sandbox:
         self.requests: Counter[str] = Counter()
         self.page_size = server.page_size
         self.data_lag_blocks = server.data_lag_blocks
+        self.base_url = ""
         self.world: World
         self.credentials: dict[str, Credentials]
         self.reset(world)
@@ -109,6 +112,31 @@ class Sandbox:
                 passphrase=names.hash32("api passphrase")[2:],
             )
             for party in (wallet.strategy, wallet.other)
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """What a client needs to know: URLs, contracts, the wallet and its keys. The keys work in the sandbox only."""
+        wallet = self.world.wallet
+        own, other = (self.credentials[party.owner] for party in (wallet.strategy, wallet.other))
+        return {
+            **{f"{name}_url": f"{self.base_url}/{path}" for name, path in _APIS.items()},
+            "chain_id": addresses.CHAIN_ID,
+            "contracts": addresses.CONTRACTS,
+            "wallet": {
+                "address": checksummed(wallet.address),
+                "signer_address": wallet.signer_address,
+                "signature_type": wallet.signature_type,
+                "private_key": wallet.private_key,
+                "api_key": own.key,
+                "api_secret": own.secret,
+                "api_passphrase": own.passphrase,
+            },
+            "other_client": {
+                "api_key": other.key,
+                "api_secret": other.secret,
+                "api_passphrase": other.passphrase,
+            },
+            "seed": self.world.options.seed,
         }
 
     def present(self) -> None:

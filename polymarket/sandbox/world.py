@@ -6,12 +6,23 @@ settles in the next block. Same seed, same calls, same world. No clock, no I/O, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from polymarket.sandbox import addresses, contracts
-from polymarket.sandbox.books import Books, Operation, fills_of, leg_cash, taker_cash, trade_operation
-from polymarket.sandbox.chain import Chain, RevertedError
+from polymarket.sandbox.books import (
+    PUSD,
+    USDC_E,
+    WCOL,
+    Books,
+    Operation,
+    fills_of,
+    leg_cash,
+    taker_cash,
+    trade_operation,
+)
+from polymarket.sandbox.chain import COIN, Chain, RevertedError
 from polymarket.sandbox.contracts import Payment
 from polymarket.sandbox.exchange import Exchange
 from polymarket.sandbox.markets import Directory, Market
@@ -41,6 +52,10 @@ class WorldOptions:
     activity: bool = True
     confirm_blocks: int = 3
     finality_blocks: int = 5
+
+    def changed(self, changes: Mapping[str, Any]) -> WorldOptions:
+        """The same options with some of them changed."""
+        return replace(self, **changes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +133,12 @@ class World:
         """The wallet's shares of a token after block ``at``, or after the latest one."""
         block = self.chain.head.number if at is None else at
         return self.chain.balance(market.token_contract, self.wallet.address, int(token), block)
+
+    def cash(self, at: int | None = None) -> dict[str, int]:
+        """The wallet's cash by bucket after block ``at``, or after the latest one, as the chain has it."""
+        block = self.chain.head.number if at is None else at
+        coins = {PUSD: addresses.PUSD, USDC_E: addresses.USDC_E, WCOL: addresses.WCOL}
+        return {name: self.chain.balance(coin, self.wallet.address, COIN, block) for name, coin in coins.items()}
 
     def parties(self) -> dict[str, Party]:
         """Everybody who trades, by API key."""

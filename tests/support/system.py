@@ -11,7 +11,7 @@ import pykka
 
 from actors.base import System
 from actors.board import Board
-from actors.coordinator import CoordinatorSettings, SyncCoordinator
+from actors.coordinator import SyncCoordinator
 from actors.gate import StrategyGate
 from actors.ingest import FillIngestActor, Identity
 from actors.market import MarketActor
@@ -19,6 +19,7 @@ from actors.ports import ExternalReads
 from actors.pump import PumpRuntime, VirtualClock
 from actors.reporter import Reporter
 from actors.runtime import Post
+from actors.stages import CoordinatorSettings
 from actors.supervisor import Escalate, Supervisor
 from actors.writer import LedgerWriter
 from messages.addresses import Address, coordinator_address, gate_address, ingest_address, market_of

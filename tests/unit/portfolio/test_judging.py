@@ -268,7 +268,7 @@ def test_tokens_that_differ_without_moving_a_payoff_are_corrected_reported_and_l
         result = book.look(chain(block, y0=0, n0=0, y1=size, n1=size))
     assert (result.event_drift_micro, result.drift_micro, codes(book)) == (0, 0, [])
     assert len(book.last(SettlementReport)) == 2
-    assert [issue.subject for issue in book.last(IssueRow)] == ["n0", "n1", "y0", "y1"]
+    assert [issue.subject for issue in book.last(IssueRow)] == ["y0", "n0", "y1", "n1"]
 
 
 @pytest.mark.req("R-06", "R-22")

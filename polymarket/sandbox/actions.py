@@ -1,0 +1,170 @@
+"""What can be made to happen in the world by hand: one message for each kind; ``acting`` carries them out.
+
+Sizes, prices and amounts are decimal texts, as on the exchange's wire. A token is named by ``token_id``, or by
+``condition_id`` and ``outcome``. What goes through the chain happens in the next block; ``mine`` makes that at once.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag=str.lower):
+    """Something to happen now."""
+
+
+class TokenAction(Action, frozen=True, kw_only=True):
+    """Something about one token."""
+
+    token_id: str = ""
+    condition_id: str = ""
+    outcome: str = "Yes"
+
+
+class ExternalTrade(TokenAction, frozen=True, kw_only=True, tag="external_trade"):
+    """The wallet's other client trades with a stranger at exactly this price (R-21).
+
+    ``listed`` False keeps it out of the exchange's trade list: only the chain shows it. As ``role`` MAKER it was a
+    resting order of that client that a stranger took. ``delay_blocks`` keeps it unsettled for so many blocks.
+    """
+
+    side: str
+    size: str
+    price: str
+    role: str = "TAKER"
+    listed: bool = True
+    delay_blocks: int = 0
+    fail: bool = False
+
+
+class FillOrder(Action, frozen=True, kw_only=True, tag="fill"):
+    """A stranger takes ``size`` (all that is open where it is empty) of one of the wallet's resting orders.
+
+    ``cross`` takes it from the other outcome, by minting or merging. ``fail`` lets the settlement fail.
+    """
+
+    order_id: str
+    size: str = ""
+    cross: bool = False
+    delay_blocks: int = 0
+    fail: bool = False
+
+
+class Place(TokenAction, frozen=True, kw_only=True, tag="place"):
+    """The wallet places an order, with its strategy's API key or (``client`` "other") with the other one."""
+
+    side: str
+    price: str
+    size: str
+    order_type: str = "GTC"
+    expires_s: int = 0
+    client: str = "own"
+
+
+class Cancel(Action, frozen=True, kw_only=True, tag="cancel"):
+    """An order of anybody ends with that status."""
+
+    order_id: str
+    status: str = "CANCELED"
+
+
+class Split(Action, frozen=True, kw_only=True, tag="split"):
+    """The wallet splits pUSD into shares of both outcomes."""
+
+    condition_id: str
+    amount: str
+
+
+class Merge(Action, frozen=True, kw_only=True, tag="merge"):
+    """The wallet merges shares of both outcomes; ``direct`` pays bridged USDC instead of pUSD (R-19)."""
+
+    condition_id: str
+    amount: str
+    direct: bool = False
+
+
+class Redeem(Action, frozen=True, kw_only=True, tag="redeem"):
+    """The wallet, or an operator for it, redeems all shares of a resolved market."""
+
+    condition_id: str
+    direct: bool = False
+
+
+class Convert(Action, frozen=True, kw_only=True, tag="convert"):
+    """The wallet converts NO of the questions of a neg-risk event."""
+
+    neg_risk_market_id: str
+    questions: list[int]
+    amount: str
+
+
+class TransferOut(TokenAction, frozen=True, kw_only=True, tag="transfer_out"):
+    """Shares leave the wallet; with ``asset`` (pusd, usdc_e) it is cash that leaves."""
+
+    amount: str
+    asset: str = ""
+
+
+class TransferIn(TokenAction, frozen=True, kw_only=True, tag="transfer_in"):
+    """Shares reach the wallet; with ``asset`` (pusd, usdc_e) it is cash."""
+
+    amount: str
+    asset: str = ""
+
+
+class Deposit(Action, frozen=True, kw_only=True, tag="deposit"):
+    """The wallet deposits pUSD from outside."""
+
+    amount: str
+
+
+class Withdraw(Action, frozen=True, kw_only=True, tag="withdraw"):
+    """The wallet withdraws pUSD."""
+
+    amount: str
+
+
+class Resolve(Action, frozen=True, kw_only=True, tag="resolve"):
+    """The oracle reports the payouts of a market, [1, 0] where its first outcome won."""
+
+    condition_id: str
+    payouts: list[int]
+
+
+class FailTrade(Action, frozen=True, kw_only=True, tag="fail_trade"):
+    """The settlement of a trade that is in no block yet will fail."""
+
+    trade_id: str
+
+
+class Mine(Action, frozen=True, kw_only=True, tag="mine"):
+    """Blocks are produced at once."""
+
+    blocks: int = 1
+
+
+class SetPrice(Action, frozen=True, kw_only=True, tag="set_price"):
+    """The makers quote a market around another price of its first outcome."""
+
+    condition_id: str
+    price: str
+
+
+AnyAction = (
+    ExternalTrade
+    | FillOrder
+    | Place
+    | Cancel
+    | Split
+    | Merge
+    | Redeem
+    | Convert
+    | TransferOut
+    | TransferIn
+    | Deposit
+    | Withdraw
+    | Resolve
+    | FailTrade
+    | Mine
+    | SetPrice
+)

@@ -1,0 +1,125 @@
+"""The sandbox's server: all APIs on one port under their prefixes, in a process of its own.
+
+gevent serves it (keep-alive, HTTP/1.1); the world moves on by itself between requests, and is brought up to now before
+each one.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from flask import Flask, Response, g, request
+from gevent.pywsgi import WSGIHandler, WSGIServer
+
+from polymarket.sandbox.server_clob import ClobReads
+from polymarket.sandbox.server_control import ControlApi
+from polymarket.sandbox.server_data import DataApi
+from polymarket.sandbox.server_faults import FaultGate
+from polymarket.sandbox.server_gamma import GammaApi
+from polymarket.sandbox.server_orders import ClobWrites
+from polymarket.sandbox.server_rpc import RpcApi
+from polymarket.sandbox.server_state import Route, Sandbox, ServerOptions, answer
+from polymarket.sandbox.world import WorldOptions
+
+_TICKS_PER_BLOCK = 4
+_LONGEST_TICK_S = 0.5
+
+
+class SandboxServer:
+    """A sandbox that listens. ``start`` binds it; ``serve_forever`` returns after ``stop``."""
+
+    def __init__(self, world: WorldOptions, options: ServerOptions) -> None:
+        self.sandbox = Sandbox(world, options)
+        self._gate = FaultGate(_application(self), self.sandbox.board, options.latency_ms)
+        log = "default" if options.log else None
+        self._server = WSGIServer((options.host, options.port), self._gate, log=log, handler_class=_Handler)
+        self._ticker: gevent.Greenlet[..., Any] | None = None
+
+    def start(self) -> dict[str, Any]:
+        """Listen; returns what a client needs to know."""
+        self._server.start()
+        self.sandbox.base_url = f"http://{self.sandbox.options.host}:{self._server.server_port}"
+        self._ticker = gevent.spawn(self._tick)
+        return self.sandbox.describe()
+
+    def serve_forever(self) -> None:
+        """Serve until ``stop``."""
+        self._server.serve_forever()
+
+    def stop(self) -> None:
+        """Stop listening; what is being answered may take another second."""
+        if self._ticker is not None:
+            self._ticker.kill(block=False)
+        self._server.stop(timeout=1)
+
+    def set_latency(self, latency_ms: int) -> None:
+        """Let every answer take that much longer from now on."""
+        self._gate.latency_ms = latency_ms
+
+    def _tick(self) -> None:
+        """Blocks come in time, also while nobody asks."""
+        while True:
+            self.sandbox.present()
+            gevent.sleep(min(_LONGEST_TICK_S, self.sandbox.world.options.block_time_ms / 1000 / _TICKS_PER_BLOCK))
+
+
+class _Handler(WSGIHandler):
+    """pywsgi drops header names with an underscore; the exchange's have one."""
+
+    def get_environ(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environ()
+        for line in self.headers.headers:
+            name, _, value = line.partition(":")
+            if name.upper().startswith("POLY_"):
+                environ[f"HTTP_{name.upper()}"] = value.strip()
+        return environ
+
+
+def run(world: WorldOptions, options: ServerOptions, ready: Callable[[dict[str, Any]], None]) -> None:
+    """Serve until SIGTERM or SIGINT; ``ready`` is told what a client needs to know."""
+    server = SandboxServer(world, options)
+    if not options.log:
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        gevent.signal_handler(number, server.stop)
+    ready(server.start())
+    server.serve_forever()
+
+
+def _application(server: SandboxServer) -> Flask:
+    """All APIs as one WSGI application."""
+    sandbox = server.sandbox
+    app = Flask("polymarket-sandbox", static_folder=None)
+    apis: dict[str, list[Route]] = {
+        "clob": [*ClobReads(sandbox).routes(), *ClobWrites(sandbox).routes()],
+        "data": DataApi(sandbox).routes(),
+        "gamma": GammaApi(sandbox).routes(),
+        "rpc": RpcApi(sandbox).routes(),
+        "control": ControlApi(sandbox, server.set_latency).routes(),
+    }
+    for prefix, routes in apis.items():
+        for method, path, view in routes:
+            app.add_url_rule(f"/{prefix}{path}", f"{method} {prefix} {path}", view, methods=[method])
+    app.before_request(lambda: _before(sandbox))
+    app.after_request(_after)
+    app.register_error_handler(404, lambda _error: answer({"error": "not found"}, 404))
+    app.register_error_handler(405, lambda _error: answer({"error": "method not allowed"}, 405))
+    return app
+
+
+def _before(sandbox: Sandbox) -> None:
+    """Every request finds the world at its present, and knows the faults it meets."""
+    sandbox.present()
+    g.faults = request.environ.get("sandbox.faults", [])
+    if request.path.split("/")[1] != "control":
+        rule = request.url_rule.rule if request.url_rule is not None else request.path
+        sandbox.requests[f"{request.method} {rule}"] += 1
+
+
+def _after(response: Response) -> Response:
+    response.headers["x-trace-id"] = "sandbox"
+    return response

@@ -1,0 +1,186 @@
+"""JSON-RPC over HTTP, as far as an unmodified web3 needs it to read: blocks, code, calls at any past block, batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from flask import Response, request
+
+from polymarket.sandbox import addresses
+from polymarket.sandbox.chain import Block
+from polymarket.sandbox.server_calls import Calls, ExecutionRevertedError
+from polymarket.sandbox.server_faults import met
+from polymarket.sandbox.server_state import Route, Sandbox, answer
+
+_PARSE_ERROR, _INVALID_REQUEST, _NO_METHOD, _INVALID_PARAMS = -32700, -32600, -32601, -32602
+_SERVER_ERROR, _REVERTED = -32000, 3
+_CODE = "0x60806040"
+_NO_CODE = "0x"
+
+
+class RpcError(Exception):
+    """A JSON-RPC error."""
+
+    def __init__(self, code: int, message: str, data: str | None = None) -> None:
+        super().__init__(message)
+        self.body: dict[str, Any] = {"code": code, "message": message}
+        if data is not None:
+            self.body["data"] = data
+
+
+class RpcApi:
+    """The one endpoint of the chain."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._methods: dict[str, Callable[..., Any]] = {
+            "eth_chainId": self._chain_id,
+            "net_version": lambda: str(int(self._chain_id(), 16)),
+            "web3_clientVersion": lambda: "polymarket-sandbox/1",
+            "eth_syncing": lambda: False,
+            "eth_gasPrice": lambda: hex(30_000_000_000),
+            "eth_blockNumber": lambda: hex(self._head().number),
+            "eth_getBlockByNumber": self._block_by_number,
+            "eth_getBlockByHash": self._block_by_hash,
+            "eth_getCode": self._code,
+            "eth_getBalance": lambda _address, tag="latest": hex(0 * self._at(tag).number),
+            "eth_call": self._call,
+        }
+
+    def routes(self) -> list[Route]:
+        """The path, with and without a slash at its end."""
+        return [("POST", "", self._answer), ("POST", "/", self._answer)]
+
+    def _answer(self) -> Response:
+        try:
+            document = msgspec.json.decode(request.get_data())
+        except msgspec.DecodeError:
+            return answer(_failure(None, RpcError(_PARSE_ERROR, "parse error")))
+        if isinstance(document, list):
+            return answer([self._one(call) for call in document])
+        return answer(self._one(document))
+
+    def _one(self, call: Any) -> dict[str, Any]:
+        if not isinstance(call, dict) or not isinstance(call.get("method"), str):
+            return _failure(None, RpcError(_INVALID_REQUEST, "invalid request"))
+        try:
+            return {"jsonrpc": "2.0", "id": call.get("id"), "result": self._run(call["method"], call.get("params"))}
+        except RpcError as error:
+            return _failure(call.get("id"), error)
+
+    def _run(self, name: str, params: Any) -> Any:
+        method = self._methods.get(name)
+        if method is None:
+            raise RpcError(_NO_METHOD, f"the method {name[:60]} does not exist/is not available")
+        try:
+            return method(*(params or ()))
+        except (TypeError, ValueError, KeyError, AttributeError):
+            raise RpcError(_INVALID_PARAMS, f"invalid params of {name}") from None
+
+    def _chain_id(self) -> str:
+        wrong = met("wrong_chain_id")
+        if wrong is None:
+            return hex(addresses.CHAIN_ID)
+        wrong.hit()
+        return hex(1)
+
+    def _head(self) -> Block:
+        """The latest block, or the one at which a fault lets the node stand still."""
+        chain, stale = self._sandbox.world.chain, met("stale")
+        if stale is None:
+            return chain.head
+        stale.hit()
+        return chain.block(int(stale.frozen["block"])) or chain.head
+
+    def _at(self, tag: Any) -> Block:
+        """The block of a tag, a number, or an EIP-1898 object; an error where it is unknown."""
+        if isinstance(tag, dict):
+            known = self._by_hash(tag["blockHash"]) if "blockHash" in tag else self._numbered(tag["blockNumber"])
+        else:
+            known = self._numbered(tag)
+        if known is None:
+            raise RpcError(_SERVER_ERROR, "header not found")
+        return known
+
+    def _numbered(self, tag: str) -> Block | None:
+        chain, head = self._sandbox.world.chain, self._head()
+        behind = {"latest": 0, "pending": 0, "safe": 1, "finalized": self._sandbox.world.options.finality_blocks}
+        if tag == "earliest":
+            return chain.block(chain.first_number)
+        number = max(chain.first_number, head.number - behind[tag]) if tag in behind else int(tag, 16)
+        return chain.block(number) if number <= head.number else None
+
+    def _by_hash(self, block_hash: str) -> Block | None:
+        block = self._sandbox.world.chain.block_by_hash(block_hash)
+        return None if block is None or block.number > self._head().number else block
+
+    def _block_by_number(self, tag: str, _full: object = None) -> dict[str, Any] | None:
+        block = self._numbered(tag)
+        return None if block is None else block_row(block)
+
+    def _block_by_hash(self, block_hash: str, _full: object = None) -> dict[str, Any] | None:
+        block = self._by_hash(block_hash)
+        return None if block is None else block_row(block)
+
+    def _code(self, address: str, tag: Any = "latest") -> str:
+        calls = Calls(self._sandbox.world, self._at(tag), _hidden(address.lower()))
+        return _CODE if calls.has_code(address.lower()) else _NO_CODE
+
+    def _call(self, transaction: dict[str, Any], tag: Any = "latest", _overrides: object = None) -> str:
+        target = str(transaction["to"]).lower()
+        data = bytes.fromhex(str(transaction.get("input") or transaction.get("data") or "0x")[2:])
+        try:
+            return "0x" + Calls(self._sandbox.world, self._at(tag), _hidden(target)).call(target, data).hex()
+        except ExecutionRevertedError as error:
+            reason = f"execution reverted: {error.reason}" if error.reason else "execution reverted"
+            raise RpcError(_REVERTED, reason, "0x" + error.data.hex()) from None
+
+
+def block_row(block: Block) -> dict[str, Any]:
+    """A block as eth_getBlockByNumber shows it; its hash is that of its own header."""
+    fields = block.header
+    return {
+        "number": hex(block.number),
+        "hash": block.hash,
+        "parentHash": block.parent_hash,
+        "sha3Uncles": _data(fields[1]),
+        "miner": _data(fields[2]),
+        "stateRoot": _data(fields[3]),
+        "transactionsRoot": _data(fields[4]),
+        "receiptsRoot": _data(fields[5]),
+        "logsBloom": _data(fields[6]),
+        "difficulty": "0x1",
+        "totalDifficulty": hex(block.number),
+        "gasLimit": hex(int.from_bytes(fields[9], "big")),
+        "gasUsed": hex(int.from_bytes(fields[10], "big")),
+        "timestamp": hex(block.timestamp_s),
+        "extraData": _data(fields[12]),
+        "mixHash": _data(fields[13]),
+        "nonce": _data(fields[14]),
+        "baseFeePerGas": hex(int.from_bytes(fields[15], "big")),
+        "size": hex(sum(len(part) for part in fields)),
+        "transactions": list(block.transactions),
+        "uncles": [],
+    }
+
+
+def _hidden(target: str) -> frozenset[str]:
+    """Contracts that a fault takes the code from: all of them, or the one that the fault's value names."""
+    missing = met("no_code")
+    if missing is None:
+        return frozenset()
+    named = missing.spec.value.strip('"').lower()
+    gone = frozenset({named}) if named.startswith("0x") else addresses.WITH_CODE
+    if target in gone:
+        missing.hit()
+    return gone
+
+
+def _data(value: bytes) -> str:
+    return "0x" + value.hex()
+
+
+def _failure(call_id: Any, error: RpcError) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": call_id, "error": error.body}

@@ -1,0 +1,168 @@
+"""Events as journal bytes: canonical, readable again, and refused where this version cannot know them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from messages import codec
+from messages.codec import SCHEMA, CodecError, decode, encode, kind_of_event
+from portfolio.entries import Cause
+from portfolio.events import (
+    CursorAdvanced,
+    CycleClosed,
+    DriftFound,
+    Event,
+    FillSeen,
+    GateConfigured,
+    KillSwitchSet,
+    MarketDefined,
+    MarketResumed,
+    MarketsRegistered,
+    PendingDrift,
+    StrategyPauseAsked,
+    StrategyResumed,
+)
+from portfolio.facts import Payout
+from portfolio.views import CauseHint, ExternalView, ViewPolicy
+from tests.unit.portfolio.markets import (
+    CONDITION,
+    SHARE,
+    T0,
+    YES,
+    chain,
+    data_row,
+    fate,
+    leg,
+    listed,
+    meta,
+    order,
+    prices,
+    question,
+)
+from tests.unit.portfolio.test_reports import OPERATIONS
+
+PAYOUT = Payout(condition_id=CONDITION, numerators=(1, 0), denominator=1)
+HINT = CauseHint(cause=Cause.REDEEMED, condition_id=CONDITION, legs=((YES, -5),), cash_micro=5, evidence="inferred")
+VIEW = ExternalView(
+    cycle_id="c1",
+    base_version=3,
+    synced_at_ms=T0,
+    policy=ViewPolicy(adopt_unknown_orders=False),
+    prices=prices(yes=1, no=2),
+    chain=chain(5, (PAYOUT,), yes=SHARE),
+    stand_in=(data_row(YES, 5),),
+    entry_costs=(data_row(YES, 5, 2, 3),),
+    orders=listed(order(), fates=(fate("o2", None), fate("o3", order("o3")))),
+    hints=(HINT,),
+    own_keys=("key",),
+)
+EVENTS: tuple[Event, ...] = (
+    MarketDefined(metas=(meta(), question(1)), question_count=3),
+    FillSeen(leg=leg(levels=((1, 2), (3, 4)), transaction_hash="0xhash"), feed="poll"),
+    VIEW,
+    MarketResumed(operator="ada", reason="Prüfung abgeschlossen"),
+    MarketsRegistered(entries=(("0xc0", "0xe0", ("y0", "n0")),)),
+    CycleClosed(
+        report=OPERATIONS,
+        certificates=(("chain.balances", "digest", "COMPLETE"),),
+        orders_read_at_ms=None,
+        capital_micro=-5,
+        cash_pending_micro=0,
+        pending=(PendingDrift(market_id="m", drift_micro=5),),
+    ),
+    CursorAdvanced(source="clob.trades", value="17"),
+    GateConfigured(auto_pause=True, operator="", reason="", strategies=(("s1", ("0xc0",)),)),
+    DriftFound(
+        cycle_id="c1",
+        market_id="m",
+        condition_ids=("0xc0",),
+        drift_micro=501 * SHARE,
+        internal_size_micro=0,
+        clob_size_micro=501 * SHARE,
+        neg_risk=False,
+        causes=("UNTRACKED_INCREASE",),
+        evidence="e",
+        onchain_reconciled=True,
+        synced_at_ms=T0,
+    ),
+    StrategyPauseAsked(strategy_id="s1", operator="ada", reason="r"),
+    StrategyResumed(strategy_id="s1", operator="ada", reason="r"),
+    KillSwitchSet(active=True, operator="ada", reason="r"),
+)
+
+
+@pytest.mark.req("L-20", "D-17")
+@pytest.mark.parametrize("event", EVENTS, ids=kind_of_event)
+def test_an_event_comes_back_from_its_bytes_as_it_was(event: Event) -> None:
+    assert decode(encode(event), kind_of_event(event), SCHEMA) == event
+
+
+@pytest.mark.req("D-17", "L-19")
+@pytest.mark.parametrize("event", EVENTS, ids=kind_of_event)
+def test_equal_events_have_equal_bytes(event: Event) -> None:
+    twin = decode(encode(event), kind_of_event(event), SCHEMA)
+    assert twin is not event
+    assert encode(twin) == encode(event)
+
+
+@pytest.mark.req("D-17")
+def test_the_bytes_of_an_event_are_pinned() -> None:
+    """Stored bytes are never rewritten: a changed shape needs a new schema version and an upcast, not a new pin."""
+    assert encode(CursorAdvanced(source="clob.trades", value="17")) == (
+        b'{"type":"cursor_advanced","source":"clob.trades","value":"17"}'
+    )
+
+
+@pytest.mark.req("D-17")
+def test_kinds_are_distinct_and_stand_in_the_bytes() -> None:
+    kinds = [kind_of_event(event) for event in EVENTS]
+    assert len(set(kinds)) == len(kinds)
+    assert [msgspec.json.decode(encode(event))["type"] for event in EVENTS] == kinds
+
+
+@pytest.mark.req("D-17")
+def test_a_newer_schema_is_refused_with_what_to_do() -> None:
+    with pytest.raises(CodecError, match=r"'fill_seen' has schema 2, this version reads up to 1: upgrade first"):
+        decode(b"{}", "fill_seen", SCHEMA + 1)
+
+
+@pytest.mark.req("D-17")
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"type":"of the future"}',
+        b'{"type":"cursor_advanced","source":1,"value":"17"}',
+        b'{"source":"clob.trades","value":"17"}',
+        b"{",
+        b"",
+    ],
+)
+@pytest.mark.parametrize("schema", [SCHEMA - 1, SCHEMA])
+def test_bytes_of_another_kind_or_shape_are_refused(payload: bytes, schema: int) -> None:
+    with pytest.raises(CodecError, match=f"journal entry of kind 'x', schema {schema}, cannot be read"):
+        decode(payload, "x", schema)
+
+
+@pytest.mark.req("D-17", "L-20")
+def test_an_old_schema_is_lifted_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    def named(raw: dict[str, Any]) -> dict[str, Any]:
+        return {"type": "cursor_advanced", "source": raw["feed"], "value": raw["value"]}
+
+    def stamped(raw: dict[str, Any]) -> dict[str, Any]:
+        return {**raw, "value": f"{raw['value']}+"}
+
+    monkeypatch.setattr(codec, "SCHEMA", 4)
+    monkeypatch.setattr(codec, "UPCASTS", {("cursor_advanced", 1): named, ("cursor_advanced", 3): stamped})
+    old = b'{"type":"cursor_advanced","feed":"clob.trades","value":"17"}'
+    expected = CursorAdvanced(source="clob.trades", value="17+")
+    assert codec.decode(old, "cursor_advanced", 1) == expected
+    assert codec.decode(encode(expected), "cursor_advanced", 4) == expected
+
+
+@pytest.mark.req("D-17")
+def test_an_old_entry_of_a_kind_that_never_changed_needs_no_upcast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "SCHEMA", 3)
+    assert codec.decode(encode(VIEW), "external_view", 1) == VIEW

@@ -1,0 +1,64 @@
+"""Alerts: always one log line, and the channels for those that ask for attention."""
+
+from __future__ import annotations
+
+import pytest
+from structlog.testing import capture_logs
+
+from portfolio.outcomes import Severity
+from service.alerting import Alerting, AlertNotDelivered
+from tests.integration.storage import samples
+
+
+class Recorder:
+    """Channels that take or refuse, and remember."""
+
+    def __init__(self, *, takes: bool = True) -> None:
+        self.takes = takes
+        self.sent: list[tuple[str, str, str]] = []
+
+    def notify(self, *, title: str, body: str, notify_type: str) -> bool | None:
+        self.sent.append((title, body, notify_type))
+        return self.takes
+
+
+@pytest.mark.req("S-05")
+def test_an_alert_is_one_log_line_with_code_market_and_drift() -> None:
+    with capture_logs() as lines:
+        Alerting(None, "").send(samples.alert())
+    assert len(lines) == 1
+    assert lines[0]["event"] == "PORTFOLIO_SYNC_DISCREPANCY"
+    assert lines[0]["log_level"] == "warning"
+    assert (lines[0]["market_id"], lines[0]["drift_pusd"]) == (samples.MARKET, "11.6")
+
+
+@pytest.mark.req("R-26")
+@pytest.mark.parametrize(
+    ("route", "severity", "sent"),
+    [("log", Severity.INFO, []), ("warn", Severity.WARN, ["warning"]), ("page", Severity.WARN, ["failure"])],
+)
+def test_only_what_asks_for_attention_goes_to_the_channels(route: str, severity: Severity, sent: list[str]) -> None:
+    channels = Recorder()
+    Alerting(channels, "the governance pod").send(samples.alert(route=route, severity=severity))
+    assert [kind for _, _, kind in channels.sent] == sent
+
+
+@pytest.mark.req("S-06")
+def test_a_page_names_who_is_on_call_and_what_it_is_about() -> None:
+    channels = Recorder()
+    Alerting(channels, "the governance pod").send(samples.alert(route="page", strategy_id="maker"))
+    title, body, _ = channels.sent[0]
+    assert title == "PAGE PORTFOLIO_SYNC_DISCREPANCY (on call: the governance pod)"
+    assert "strategy: maker" in body
+    assert "drift: 11.6 pUSD" in body
+
+
+@pytest.mark.req("D-18")
+def test_an_alert_that_a_channel_refuses_is_raised_and_logged_once() -> None:
+    channels = Recorder(takes=False)
+    alerting = Alerting(channels, "")
+    with capture_logs() as lines:
+        for _ in range(2):
+            with pytest.raises(AlertNotDelivered, match="alert-1"):
+                alerting.send(samples.alert())
+    assert (len(lines), len(channels.sent)) == (1, 2)

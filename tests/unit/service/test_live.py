@@ -1,0 +1,96 @@
+"""The readable view: reports in words, each shown once, on a terminal or as plain lines."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from portfolio.outcomes import CycleStatus
+from portfolio.reports import render_operations, render_settlement
+from service.live import Follower, Kind, Line, Panel, Plain, cycle_line, delta_line, pause_line
+from storage.queries import ReportKind, Selection
+from tests.integration.storage import samples
+
+
+class FakeQueries:
+    """Reports in the order a database gives them: newest first."""
+
+    def __init__(self) -> None:
+        self.stored: dict[ReportKind, list[dict[str, Any]]] = {ReportKind.SETTLEMENT: [], ReportKind.OPERATIONS: []}
+
+    def add(self, kind: ReportKind, document: dict[str, Any]) -> None:
+        self.stored[kind].append(document)
+
+    def reports(self, kind: ReportKind, selection: Selection) -> list[dict[str, Any]]:
+        since = selection.since_ms or 0
+        rows = [row for row in self.stored[kind] if row["synced_at_ms"] >= since]
+        return sorted(rows, key=lambda row: -row["synced_at_ms"])
+
+
+def operations(at_ms: int, **changes: object) -> dict[str, Any]:
+    return render_operations(samples.operations(synced_at_ms=at_ms, **changes))
+
+
+def settlement(at_ms: int, **changes: object) -> dict[str, Any]:
+    return render_settlement(samples.settlement(synced_at_ms=at_ms, **changes))
+
+
+@pytest.mark.req("S-08")
+def test_a_cycle_is_one_line_with_what_matters() -> None:
+    line = cycle_line(7, operations(1, reasons=()))
+    for words in ("cycle    7", "ok", "block 71234567", "positions    3", "11.6 pUSD", "312 ms"):
+        assert words in line
+    skipped = cycle_line(8, operations(1, status=CycleStatus.CLOB_UNAVAILABLE, block_number=None, reasons=("down",)))
+    assert "clob_unavailable" in skipped
+    assert "(down)" in skipped
+
+
+@pytest.mark.req("L-14", "L-22")
+def test_a_delta_names_sizes_drift_cause_and_evidence() -> None:
+    line = delta_line(settlement(1))
+    for words in ("UPDATED position", "400.0 → 388.4 pUSD", "drift 11.6", "EXTERNAL_SALE", "block 71234567"):
+        assert words in line
+    assert "PAGE" not in line
+    assert "PAGE: above 500 pUSD" in delta_line(settlement(1, drift_micro=500_000_001))
+
+
+@pytest.mark.req("S-06")
+def test_a_pause_says_why_and_how_to_resume() -> None:
+    line = pause_line(settlement(1, event_type="PORTFOLIO_SYNC_STRATEGY_PAUSED", strategy_id="maker"))
+    assert "strategy maker PAUSED" in line
+    assert "resume-strategy --strategy-id maker" in line
+
+
+def test_every_report_is_followed_once_and_findings_come_before_their_cycle() -> None:
+    queries = FakeQueries()
+    follower = Follower(queries)  # type: ignore[arg-type]
+    queries.add(ReportKind.OPERATIONS, operations(10))
+    queries.add(ReportKind.SETTLEMENT, settlement(10))
+    queries.add(ReportKind.SETTLEMENT, settlement(10, event_type="PORTFOLIO_SYNC_STRATEGY_PAUSED"))
+    assert [line.kind for line in follower.look()] == [Kind.DELTA, Kind.PAUSE, Kind.CYCLE]
+    assert follower.look() == []
+    queries.add(ReportKind.OPERATIONS, operations(20))
+    queries.add(ReportKind.SETTLEMENT, settlement(10, market_id="0xother"))
+    assert [line.kind for line in follower.look()] == [Kind.DELTA, Kind.CYCLE]
+    assert follower.cycles == 2
+
+
+def test_plain_lines_carry_time_and_kind() -> None:
+    out = io.StringIO()
+    Plain(out).show(Line(kind=Kind.SCRIPT, at_ms=samples.AT_MS, text="the sandbox now merges"))
+    assert out.getvalue() == "12:00:00  sandbox  the sandbox now merges\n"
+
+
+def test_the_panel_shows_cycles_and_findings_in_place() -> None:
+    out = io.StringIO()
+    panel = Panel(Console(file=out, force_terminal=True, width=120, height=40), "demo")
+    row = operations(samples.AT_MS)
+    panel.show(Line(kind=Kind.CYCLE, at_ms=samples.AT_MS, text=cycle_line(1, row), row=row))
+    panel.show(Line(kind=Kind.NOTE, at_ms=samples.AT_MS, text="something happened"))
+    panel.close()
+    shown = out.getvalue()
+    for words in ("drift max pUSD", "71234567", "something happened"):
+        assert words in shown
