@@ -77,6 +77,7 @@ class BaseActor(pykka.ThreadingActor):
         if self._handled % BREATHE_EVERY == 0:
             self.system.runtime.breathe()
         if isinstance(message, Ping):
+            self.settle()
             return
         try:
             self.take(message, self._stamp_ms)
@@ -89,10 +90,16 @@ class BaseActor(pykka.ThreadingActor):
         """Handle one message, taken at ``now_ms``."""
         raise TypeError(f"{type(self).__name__} does not take {type(message).__name__} at {now_ms}")
 
+    def settle(self) -> None:
+        """What is put off is done now; called when the process pings."""
+
     def on_failure(self, exception_type: object, exception_value: object, traceback: object) -> None:
-        """Report the crash; pykka has logged it and is about to drop the mailbox."""
+        """Report the crash; pykka has logged it and is about to drop the mailbox.
+
+        The address stays taken until the supervisor has decided: were it free, the next snapshot would start a second
+        actor there from books that are not the newest.
+        """
         del traceback
-        self.system.post.unregister(self.address)
         name = getattr(exception_type, "__name__", str(exception_type))
         self.tell(SUPERVISOR, Crashed(address=self.address, detail=f"{name}: {exception_value}"))
 

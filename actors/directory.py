@@ -49,17 +49,20 @@ class Directory:
         return MarketsRegistered(entries=new) if new else None
 
     def hand_out(self, entries: Entries, metas: Sequence[MarketMeta]) -> None:
-        """Tell the ingest where conditions belong, and each market its metadata."""
+        """Tell each market its metadata, then the ingest where conditions belong.
+
+        In this order: starting an actor lets others run, and a fill handed on to an address where nobody is yet is lost.
+        """
         grouped: dict[str, list[MarketMeta]] = {}
         for meta in metas:
             self.metas[meta.condition_id] = meta
             grouped.setdefault(entries[meta.condition_id].market_id, []).append(meta)
-        known = tuple((meta.condition_id, entries[meta.condition_id].market_id) for meta in metas)
-        self._tell(ingest_address(self._wallet), MarketsKnown(entries=known))
         for market_id, found in grouped.items():
             address = market_address(self._wallet, market_id)
             self._ensure(address)
             self._tell(address, MarketDefined(metas=tuple(found)))
+        known = tuple((meta.condition_id, entries[meta.condition_id].market_id) for meta in metas)
+        self._tell(ingest_address(self._wallet), MarketsKnown(entries=known))
 
     def hand_out_counts(self, images: Mapping[str, MarketImage], counts: Iterable[QuestionCount]) -> None:
         """Tell neg-risk markets the chain's number of questions where theirs differs (R-06)."""

@@ -36,6 +36,10 @@ class IngestState(msgspec.Struct, frozen=True, kw_only=True):
     cursor_s: int = 0
 
 
+class MarketRestarted(msgspec.Struct, frozen=True):
+    """A market lost its mailbox, and with it perhaps fills that it was told; told by the supervisor."""
+
+
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """Who the wallet is on the exchange: the funder's address and the configured API keys (R-21)."""
 
@@ -83,6 +87,9 @@ class FillIngestActor(DecidingActor):
                 self._known(message)
             case CycleDurable():
                 self._advance(message, now_ms)
+            case MarketRestarted():
+                self._seen.clear()
+                self._durable_to = None
             case DescribeState():
                 body = msgspec.json.encode({"address": self.address, "state": self._state})
                 self.tell(REPORTER, Answer(request_id=message.request_id, ok=True, detail=self.address, body=body))

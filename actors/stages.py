@@ -62,7 +62,7 @@ class CycleStages(DecidingActor):
 
     def _snapshot(self, running: Cycle, now_ms: int) -> None:
         """Ask every market for its image."""
-        markets = sorted({entry.market_id for entry in self._state.directory.values()})
+        markets = sorted({entry.market_id for entry in self._state.directory.values()} - {*self._board.quarantined})
         running.awaiting = {f"image:{market_id}" for market_id in markets}
         ask = SnapshotAsked(cycle_id=running.cycle_id, reply_to=self.address)
         for market_id in markets:
@@ -144,6 +144,7 @@ class CycleStages(DecidingActor):
     def _take_images(self, running: Cycle, now_ms: int) -> None:
         """Images once more, after the poll's fills: every market has taken all that was told before (S-02)."""
         running.stage = Stage.IMAGES
+        running.notes.extend(f"market {market_id} is quarantined" for market_id in self._board.quarantined)
         running.images = {}
         self._snapshot(running, now_ms)
 

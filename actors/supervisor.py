@@ -13,9 +13,10 @@ import msgspec
 
 from actors.base import BaseActor, Crashed, System
 from actors.board import Board
+from actors.ingest import MarketRestarted
 from actors.ports import AlertSink
 from actors.writer import StreamBroken
-from messages.addresses import SUPERVISOR, Address, kind_of, market_of, wallet_of
+from messages.addresses import SUPERVISOR, WRITER, Address, ingest_address, kind_of, market_of, wallet_of
 from portfolio.outcomes import Alert, Severity
 from portfolio.reasons import REASONS, ReasonCode
 
@@ -64,9 +65,14 @@ class Supervisor(BaseActor):
         crashes.append(now_ms)
         while crashes and crashes[0] <= now_ms - WINDOW_MS:
             crashes.popleft()
-        if len(crashes) <= RESTARTS_MAX:
+        if message.address == WRITER:
+            # What it had gathered is lost, so memory is ahead of the disk (D-18).
+            self._escalate(Escalate(detail=f"the writer crashed: {message.detail}"))
+        elif len(crashes) <= RESTARTS_MAX:
             self.log.warning("restarting", crashed=message.address, detail=message.detail, crashes=len(crashes))
             self._restart(message.address)
+            if kind_of(message.address) == "market":
+                self.tell(ingest_address(wallet_of(message.address)), MarketRestarted())
         elif kind_of(message.address) == "market":
             self._quarantine(message, now_ms)
         else:
@@ -76,6 +82,7 @@ class Supervisor(BaseActor):
     def _quarantine(self, message: Crashed, now_ms: int) -> None:
         """The market stays down, its strategies may not trade, and a person is called."""
         market_id = market_of(message.address)
+        self.system.post.unregister(message.address)
         self._board.quarantined = tuple(sorted({*self._board.quarantined, market_id}))
         code = ReasonCode.PORTFOLIO_SYNC_MARKET_HALTED
         text = f"market {market_id} crashed {RESTARTS_MAX + 1} times and is quarantined: {message.detail}"

@@ -65,6 +65,10 @@ class LedgerWriter(BaseActor):
         """Commit what has gathered: the stop may have overtaken the flush."""
         self._flush()
 
+    def settle(self) -> None:
+        """Commit what has gathered: whoever pings is about to read the journal."""
+        self._flush()
+
     def _gather(self, message: Submit) -> None:
         if self._broken:
             return

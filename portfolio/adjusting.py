@@ -6,7 +6,7 @@ cost, reductions leave at own cost with P&L 0; all of them marked estimated.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -42,6 +42,7 @@ class Confirmed(msgspec.Struct, frozen=True, kw_only=True):
     difference_micro: int
     evidence: str
     at_ms: int
+    absorbing: bool = False
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,10 +56,12 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def apply_confirmed(
-    draft: Draft, view: ExternalView, confirmed: Sequence[Confirmed]
+    draft: Draft, view: ExternalView, confirmed: Sequence[Confirmed], hints: Sequence[CauseHint]
 ) -> tuple[tuple[Applied, ...], tuple[EntryEffect, ...]]:
-    """Book entries for all confirmed differences; returns what was done per token, and the entries' own effects."""
-    hints = _usable_hints(view.hints, confirmed)
+    """Book entries for all confirmed differences; returns what was done per token, and the entries' own effects.
+
+    ``hints`` are usable ones: every token they name is confirmed with exactly that difference.
+    """
     hinted = {token_id for hint in hints for token_id, _ in hint.legs}
     prices = {price.token_id: price.price_micro for price in view.prices}
     applied: list[Applied] = []
@@ -96,19 +99,43 @@ def _condition(draft: Draft, token_id: str) -> str:
     return place[0].condition_id if place is not None else ""
 
 
-def _usable_hints(hints: Sequence[CauseHint], confirmed: Sequence[Confirmed]) -> tuple[CauseHint, ...]:
-    """The hints, if together they say exactly what was found of every token they name; else none.
+def usable_hints(
+    hints: Sequence[CauseHint], found: Mapping[str, int], pending: Collection[str]
+) -> tuple[tuple[CauseHint, ...], frozenset[str]]:
+    """(hints that hold, tokens that have to wait for another leg of theirs).
 
-    Several hints may name one token (a merge and a sale of the rest); they hold only together.
+    ``found`` are the differences that may be applied now, ``pending`` the tokens whose difference may not yet. Hints
+    that share a token (a merge and a sale of the rest) hold only together, and only if together they say exactly what
+    was found of every token they name.
     """
-    found = {item.token_id: item.difference_micro for item in confirmed}
-    said: dict[str, int] = {}
+    usable: list[CauseHint] = []
+    held: set[str] = set()
+    for group in _connected(hints):
+        said: dict[str, int] = {}
+        for hint in group:
+            for token_id, shares in hint.legs:
+                said[token_id] = said.get(token_id, 0) + shares
+        if any(token_id in pending for token_id in said):
+            held |= said.keys()
+        elif all(found.get(token_id) == shares for token_id, shares in said.items()):
+            usable.extend(group)
+    return tuple(usable), frozenset(held)
+
+
+def _connected(hints: Sequence[CauseHint]) -> list[list[CauseHint]]:
+    """Groups of hints that share tokens, in the order of their first hint."""
+    groups: list[tuple[set[str], list[CauseHint]]] = []
     for hint in hints:
-        for token_id, shares in hint.legs:
-            said[token_id] = said.get(token_id, 0) + shares
-    if any(found.get(token_id) != shares for token_id, shares in said.items()):
-        return ()
-    return tuple(hints)
+        tokens = {token_id for token_id, _ in hint.legs}
+        sharing = [group for group in groups if group[0] & tokens]
+        merged: tuple[set[str], list[CauseHint]] = (set(tokens), [])
+        for group in sharing:
+            merged[0].update(group[0])
+            merged[1].extend(group[1])
+            groups.remove(group)
+        merged[1].append(hint)
+        groups.append(merged)
+    return [members for _, members in groups]
 
 
 def _book(draft: Draft, entry: Adjustment, cash_micro: int) -> tuple[EntryEffect, ...]:
@@ -260,7 +287,8 @@ def _opening(
     if row is None:
         cost, evidence = mul_price(balance, prices.get(item.token_id, 0)), f"{item.evidence}; cost at the mark"
     else:
-        cost = floor_share(row.entry_cost_micro, balance, row.size_micro)
+        # Conversions can make the source's figure negative; a cost basis never is (L-21).
+        cost = floor_share(max(0, row.entry_cost_micro), balance, row.size_micro)
         evidence = f"{item.evidence}; cost from the Data API's entry cost"
     return Carry(
         entry_id=name[0],

@@ -27,7 +27,8 @@ class TokenExam(msgspec.Struct, frozen=True, kw_only=True):
 
     ``difference_micro`` is balance − settled where no set of fills explains the balance, else 0. ``explained`` are the
     (trade id, order id) keys that the balance proves, with ``explained_cash_micro`` of collateral. ``waiting``: there
-    are fills that may still settle, so that the difference may be lag.
+    are fills that may still settle, so that the difference may be lag. ``absorbing``: the difference was taken against
+    all confirmed fills, so that applying it settles them too.
     """
 
     token_id: str
@@ -39,6 +40,7 @@ class TokenExam(msgspec.Struct, frozen=True, kw_only=True):
     explained: tuple[tuple[str, str], ...] = ()
     explained_cash_micro: int = 0
     waiting: bool = False
+    absorbing: bool = False
 
 
 def examine(token: TokenImage, balance_micro: int, block_time_ms: int, settle_window_ms: int) -> TokenExam:
@@ -50,11 +52,16 @@ def examine(token: TokenImage, balance_micro: int, block_time_ms: int, settle_wi
         key=lambda fill: (not fill.confirmed, fill.matched_at_ms, fill.trade_id, fill.order_id),
     )
     target = balance_micro - token.proven_micro - sum(fill.shares_micro for fill in required)
-    found = _subset(optional, target)
-    if found is None:
-        return _exam(token, balance_micro, difference=balance_micro - token.settled_micro, waiting=bool(optional))
-    proven = (*required, *found)
-    return _exam(token, balance_micro, difference=0, proven=proven, waiting=len(found) < len(optional))
+    for expected in dict.fromkeys((0, token.pending_micro)):
+        # A difference seen before stays the same difference while fills settle beside it.
+        found = _subset(optional, target - expected)
+        if found is not None:
+            proven = (*required, *found)
+            waiting = len(found) < len(optional)
+            return _exam(token, balance_micro, difference=expected, proven=proven, waiting=waiting)
+    difference = balance_micro - token.settled_micro
+    exam = _exam(token, balance_micro, difference=difference, waiting=bool(optional))
+    return msgspec.structs.replace(exam, absorbing=True)
 
 
 def _overdue(fill: UnprovenFill, settled_long_ago_ms: int) -> bool:

@@ -78,6 +78,9 @@ def plan(images: Sequence[MarketImage], readings: Readings, frame: Frame, wallet
     proven_cash = sum(image.proven_cash_micro for image in images)
     proven_cash += sum(exam.explained_cash_micro for found in exams.values() for exam in found)
     cash, capital, unexplained = _cash(readings.balances, wallet, proven_cash)
+    if not _whole(images, wallet):
+        # What the missing market moved would pass for unexplained cash, and be taken for somebody's sale.
+        unexplained = None
     changes = [change for market_id, found in exams.items() for change in changes_of(market_id, found)]
     hints: tuple[CauseHint, ...] = ()
     if readings.balances is not None and unexplained is not None and wallet.opened:
@@ -99,6 +102,11 @@ def plan(images: Sequence[MarketImage], readings: Readings, frame: Frame, wallet
         decided=_decided(images, readings.balances),
         settled_clean=not changes and all(not exam.explained for found in exams.values() for exam in found),
     )
+
+
+def _whole(images: Iterable[MarketImage], wallet: WalletState) -> bool:
+    """Whether every market of the wallet is there; a quarantined one is not."""
+    return {entry.market_id for entry in wallet.directory.values()} <= {image.market_id for image in images}
 
 
 def _cash(

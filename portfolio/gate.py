@@ -192,9 +192,7 @@ def _drift_text(event: DriftFound) -> str:
     return f"drift of {format_micro(event.drift_micro)} pUSD in market {event.market_id} ({causes})"
 
 
-def _pause(
-    state: GateState, strategy: str, event: DriftFound, now_ms: int
-) -> tuple[GateState, tuple[Outcome, ...]]:
+def _pause(state: GateState, strategy: str, event: DriftFound, now_ms: int) -> tuple[GateState, tuple[Outcome, ...]]:
     reason = _drift_text(event)
     pause = Pause(reason=reason, market_id=event.market_id, at_ms=now_ms)
     state = replace(state, paused={**state.paused, strategy: pause})
@@ -315,9 +313,7 @@ def _event_row(state: GateState, strategy: str, what: tuple[str, str, str, str],
     )
 
 
-def _alert(
-    state: GateState, code: ReasonCode, strategy: str, market_id: str, text: str, now_ms: int
-) -> Alert:
+def _alert(state: GateState, code: ReasonCode, strategy: str, market_id: str, text: str, now_ms: int) -> Alert:
     return Alert(
         wallet=state.wallet,
         key=f"gate:{state.wallet}:{state.version + 1}:{strategy}:{code.value}",

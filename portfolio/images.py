@@ -63,6 +63,11 @@ def live_orders(state: MarketState) -> tuple[OrderImage, ...]:
     )
 
 
+def _pending_micro(state: MarketState, token_id: str) -> int:
+    pending = state.pending.get(token_id)
+    return pending.difference_micro if pending is not None and pending.block_number is not None else 0
+
+
 def _token_image(state: MarketState, meta: MarketMeta, token: TokenMeta, unproven: Iterable[BookedFill]) -> TokenImage:
     position = state.position(token.token_id)
     fills = tuple(
@@ -88,4 +93,5 @@ def _token_image(state: MarketState, meta: MarketMeta, token: TokenMeta, unprove
         cost_basis_micro=position.cost_basis_micro,
         unproven=fills,
         pending=token.token_id in state.pending,
+        pending_micro=_pending_micro(state, token.token_id),
     )

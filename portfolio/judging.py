@@ -25,6 +25,7 @@ class ViewResult(msgspec.Struct, frozen=True, kw_only=True):
     """What a market tells the coordinator of a view it applied. Drifts in pUSD.
 
     ``drift_micro`` is the largest over its subjects, ``pausing_drift_micro`` without what is only reported (R-22).
+    ``condition_ids`` are the conditions that changed, and where an event's drift is judged all its legs (R-06).
     ``internal_size_micro`` and ``clob_size_micro`` are the two sides of the larger subject.
     """
 
@@ -63,7 +64,7 @@ def judge_view(draft: Draft, view: ExternalView, reconciled: Reconciled) -> View
     largest = max(reports, key=lambda report: report.drift_micro, default=None)
     result = ViewResult(
         market_id=draft.state.market_id,
-        condition_ids=tuple(sorted({report.market_id for report in reports})),
+        condition_ids=_concerned(draft.state, reports, whole_event=event_drift > 0),
         neg_risk=draft.state.neg_risk,
         drift_micro=max(position_drift, order_drift),
         pausing_drift_micro=max(pausing_position, order_drift),
@@ -83,6 +84,15 @@ def judge_view(draft: Draft, view: ExternalView, reconciled: Reconciled) -> View
     )
     draft.rows.extend(_alerts(draft, view, result))
     return result
+
+
+def _concerned(state: MarketState, reports: Sequence[SettlementReport], *, whole_event: bool) -> tuple[str, ...]:
+    """Conditions that a drift concerns: those reported, and of a whole event every one in which something is held."""
+    found = {report.market_id for report in reports}
+    if whole_event:
+        held = {token_id for token_id, position in state.positions.items() if position.shares_micro != 0}
+        found.update(meta.condition_id for meta in state.metas if held & {token.token_id for token in meta.tokens})
+    return tuple(sorted(found))
 
 
 def _drift(changes: Sequence[Applied], prices: Mapping[str, int]) -> int:

@@ -7,6 +7,7 @@ same state back and is not journaled (D-16).
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import assert_never
 
 import msgspec
 
@@ -49,6 +50,8 @@ def transition(state: MarketState, event: MarketEvent, now_ms: int) -> Step:
                 return Step(state=state, refused=refused)
         case EventRejected():
             _halt(draft, f"{event.kind} could not be processed: {event.detail}", IssueType.REJECTED_MESSAGE)
+        case _:  # pragma: no cover - mypy proves that no kind of event is left
+            assert_never(event)
     _check(draft, _pinned_tokens(event))
     if not draft.changed and not draft.rows:
         return Step(state=state, result=result)

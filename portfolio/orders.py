@@ -128,10 +128,10 @@ def _seen_again(draft: Draft, view: ExternalView, known: OrderState, shown: Open
     after = order_value(updated.remaining_micro, updated.price_micro)
     if before == after:
         return ()
-    drift = order_value(missing, known.price_micro) if missing else 0
-    if drift:
-        texts = (_text(known), _text(updated), "matched on the exchange before its trade was seen")
-        _issue(draft, view, (IssueType.ORDER_DRIFT, IssueAction.CORRECTED), known.order_id, texts)
+    # What can still be filled shrank although no booked fill says so.
+    texts = (_text(known), _text(updated), "matched on the exchange before its trade was seen")
+    _issue(draft, view, (IssueType.ORDER_DRIFT, IssueAction.CORRECTED), known.order_id, texts)
+    drift = order_value(missing, known.price_micro)
     return (_change(known, DeltaType.UPDATED, drift, "", (before, after)),)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from portfolio.adjusting import Applied, Confirmed, absorb, apply_confirmed, settle
+from portfolio.adjusting import Applied, Confirmed, absorb, apply_confirmed, settle, usable_hints
 from portfolio.booking import state_restatements
 from portfolio.comparison import TokenExam, examine_market, stand_in_difference
 from portfolio.entries import Cause
@@ -22,7 +22,7 @@ from portfolio.reasons import ISSUES, IssueType, difference_severity
 from portfolio.state import Draft, PendingToken
 from portfolio.thresholds import cost_hint_micro
 from portfolio.units import MICRO, format_micro, mul_price
-from portfolio.views import ExternalView, TokenImage
+from portfolio.views import CauseHint, ChainView, ExternalView, TokenImage
 
 STRUCTURAL = frozenset(
     {Cause.POSITION_MERGED.value, Cause.POSITION_SPLIT.value, Cause.CONVERTED.value, Cause.REDEEMED.value}
@@ -55,6 +55,7 @@ def reconcile(draft: Draft, view: ExternalView) -> Reconciled:
     if view.orders is not None:
         orders = reconcile_orders(draft, view, view.orders)
     applied, effects = _positions(draft, view)
+    # What happened before the wallet's first cycle is history, not drift (R-23).
     noted = tuple(
         Applied(
             token_id=note.token_id,
@@ -63,9 +64,9 @@ def reconcile(draft: Draft, view: ExternalView) -> Reconciled:
             cause=note.cause,
             evidence=note.evidence,
         )
-        for note in draft.state.noted
+        for note in (() if view.opening else draft.state.noted)
     )
-    if noted:
+    if draft.state.noted:
         draft.put(noted=())
     evidence = f"cycle {view.cycle_id}"
     state_restatements(draft, before, effects, evidence)
@@ -88,8 +89,9 @@ def _order_values(draft: Draft) -> dict[str, int]:
 
 
 def _positions(draft: Draft, view: ExternalView) -> tuple[tuple[Applied, ...], tuple[EntryEffect, ...]]:
+    hints: tuple[CauseHint, ...] = ()
     if view.chain is not None:
-        confirmed = _by_chain(draft, view)
+        confirmed, hints = _by_chain(draft, view, view.chain)
     elif view.stand_in is not None and not view.opening:
         confirmed = _by_stand_in(draft, view)
     else:
@@ -97,33 +99,46 @@ def _positions(draft: Draft, view: ExternalView) -> tuple[tuple[Applied, ...], t
     if not confirmed:
         return (), ()
     before = {item.token_id: draft.state.position(item.token_id).shares_micro for item in confirmed}
-    applied, effects = apply_confirmed(draft, view, confirmed)
+    applied, effects = apply_confirmed(draft, view, confirmed, hints)
     for item in confirmed:
-        if view.chain is not None:
+        if item.absorbing:
             absorb(draft, item.token_id)
     for change in applied:
         _drift_issue(draft, view, change, before[change.token_id])
     return applied, effects
 
 
-def _by_chain(draft: Draft, view: ExternalView) -> list[Confirmed]:
-    """Differences from the balances at the pinned block that have had their second look."""
-    chain = view.chain
-    if chain is None:
-        return []
+def _by_chain(draft: Draft, view: ExternalView, chain: ChainView) -> tuple[list[Confirmed], tuple[CauseHint, ...]]:
+    """Differences from the balances at the pinned block that have had their second look, and their causes.
+
+    The legs of one cause are applied together: a token waits for another leg that has not had its second look.
+    """
     block = f"balance at block {chain.block_number}"
     exams = examine_market(image_of(draft.state), chain, view.policy.settle_window_ms)
     explained = [key for exam in exams for key in exam.explained]
     if explained:
         settle(draft, explained, block)
-    confirmed = []
+    ready: dict[str, TokenExam] = {}
     for exam in exams:
         if exam.difference_micro == 0:
             _forget(draft, exam.token_id)
         elif view.opening or _looked_twice(draft, view, exam, chain.block_number):
-            _forget(draft, exam.token_id)
+            ready[exam.token_id] = exam
+    found = {token_id: exam.difference_micro for token_id, exam in ready.items()}
+    waiting = [token_id for token_id in draft.state.pending if token_id not in ready]
+    hints, held = usable_hints(_first_hints(draft, ready), found, waiting)
+    confirmed = []
+    for token_id, exam in ready.items():
+        if token_id not in held:
+            _forget(draft, token_id)
             confirmed.append(_confirmed(exam, block, chain.block_time_ms))
-    return confirmed
+    return confirmed, hints
+
+
+def _first_hints(draft: Draft, ready: Mapping[str, TokenExam]) -> tuple[CauseHint, ...]:
+    """What the cash said when the ready differences were first seen."""
+    pending = (draft.state.pending[token_id] for token_id in ready if token_id in draft.state.pending)
+    return tuple(dict.fromkeys(hint for known in pending for hint in known.hints))
 
 
 def _confirmed(exam: TokenExam, evidence: str, at_ms: int) -> Confirmed:
@@ -133,6 +148,7 @@ def _confirmed(exam: TokenExam, evidence: str, at_ms: int) -> Confirmed:
         difference_micro=exam.difference_micro,
         evidence=f"{evidence}, inferred",
         at_ms=at_ms,
+        absorbing=exam.absorbing,
     )
 
 
@@ -177,6 +193,7 @@ def _looked_twice(draft: Draft, view: ExternalView, exam: TokenExam, block_numbe
             block_number=block_number,
             since_ms=draft.now_ms,
             cycle_id=view.cycle_id,
+            hints=tuple(hint for hint in view.hints if any(token == exam.token_id for token, _ in hint.legs)),
         )
         draft.put(pending={**draft.state.pending, exam.token_id: pending})
         _pending_issue(draft, view, exam)

@@ -16,7 +16,7 @@ from portfolio.entries import Adjustment, EconomicTime, Entry, Fill
 from portfolio.facts import MarketMeta, Side, TokenMeta, TradeStatus
 from portfolio.outcomes import Outcome
 from portfolio.position import EntryEffect, Folded, Position, effective, fold
-from portfolio.views import OrderState
+from portfolio.views import CauseHint, OrderState
 
 
 class BookedFill(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +43,8 @@ class BookedAdjustment(msgspec.Struct, frozen=True, kw_only=True):
 class PendingToken(msgspec.Struct, frozen=True, kw_only=True):
     """A difference that waits for its second look (R-05, D-12, D-14). ``block_number`` None: by the stand-in.
 
-    ``cycle_id`` is the cycle of the first look: one view taken twice is one look (L-19).
+    ``cycle_id`` is the cycle of the first look: one view taken twice is one look (L-19). ``hints`` are what the wallet's
+    cash said at that look: later movements of cash are not its.
     """
 
     token_id: str
@@ -51,6 +52,7 @@ class PendingToken(msgspec.Struct, frozen=True, kw_only=True):
     block_number: int | None
     since_ms: int
     cycle_id: str = ""
+    hints: tuple[CauseHint, ...] = ()
 
 
 class NotedChange(msgspec.Struct, frozen=True, kw_only=True):

@@ -44,6 +44,8 @@ class TokenImage(msgspec.Struct, frozen=True, kw_only=True):
     cost_basis_micro: int
     unproven: tuple[UnprovenFill, ...]
     pending: bool
+    pending_micro: int = 0
+    """The difference that waits for its second look at the chain; 0 where none does."""
 
 
 class OrderImage(msgspec.Struct, frozen=True, kw_only=True):

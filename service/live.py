@@ -10,7 +10,6 @@ import datetime as dt
 import enum
 from collections import deque
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any, Protocol, TextIO
 
 import msgspec
@@ -20,15 +19,16 @@ from rich.panel import Panel as Box
 from rich.table import Table
 from rich.text import Text
 
+from portfolio.outcomes import Alert
+from portfolio.reasons import ReasonCode, Route
 from storage.queries import Queries, Record, ReportKind, Selection
 
-CRITICAL_PUSD = Decimal(500)
 CYCLES_SHOWN = 12
 EVENTS_SHOWN = 14
-PAUSED = "PORTFOLIO_SYNC_STRATEGY_PAUSED"
-_ORDER = (Kind.DELTA, Kind.PAUSE, Kind.CYCLE)
+PAUSED = ReasonCode.PORTFOLIO_SYNC_STRATEGY_PAUSED.value
 _IDENTITY = ("wallet", "market_id", "synced_at_ms", "subject", "event_type", "strategy_id")
 _PAGE = 500
+_ROUTINE = ReasonCode.PORTFOLIO_SYNC_NEGRISK_AGGREGATE.value
 
 
 class Kind(enum.StrEnum):
@@ -37,11 +37,20 @@ class Kind(enum.StrEnum):
     CYCLE = "cycle"
     DELTA = "found"
     PAUSE = "pause"
+    ALERT = "alert"
     SCRIPT = "sandbox"
     NOTE = "note"
 
 
-_COLOURS = {Kind.CYCLE: "", Kind.DELTA: "yellow", Kind.PAUSE: "bold red", Kind.SCRIPT: "cyan", Kind.NOTE: "dim"}
+_ORDER = (Kind.DELTA, Kind.PAUSE, Kind.CYCLE)
+_COLOURS = {
+    Kind.CYCLE: "",
+    Kind.DELTA: "yellow",
+    Kind.PAUSE: "bold red",
+    Kind.ALERT: "red",
+    Kind.SCRIPT: "cyan",
+    Kind.NOTE: "dim",
+}
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +75,7 @@ def cycle_line(number: int, report: Mapping[str, Any]) -> str:
         f"pending {report['pending_count']:>3}",
         f"{report['sync_duration_ms']:>5} ms",
     ]
-    reasons = "; ".join(report["reasons"])
+    reasons = "; ".join(reason for reason in report["reasons"] if reason != _ROUTINE)
     return "  ".join(parts) + (f"  ({reasons})" if reasons else "")
 
 
@@ -74,12 +83,11 @@ def delta_line(report: Mapping[str, Any]) -> str:
     """One settlement report in words: what, where, from what to what, why, and how that is known."""
     sizes = f"{report['internal_size_pusd']} → {report['clob_size_pusd']} pUSD"
     drift = report["drift_pusd"]
-    loud = "  PAGE: above 500 pUSD" if drift > CRITICAL_PUSD else ""
     cause = f", cause {report['cause']}" if report["cause"] else ""
     evidence = f" ({report['evidence']})" if report["evidence"] else ""
     subject = str(report["subject"]).replace("_", " ")
     place = f"{report['delta_type']} {subject} in {short(report['market_id'])}"
-    return f"{place}: {sizes}, drift {drift} pUSD{cause}{evidence}; {report['action_taken']}{loud}"
+    return f"{place}: {sizes}, drift {drift} pUSD{cause}{evidence}; {report['action_taken']}"
 
 
 def pause_line(report: Mapping[str, Any]) -> str:
@@ -87,6 +95,12 @@ def pause_line(report: Mapping[str, Any]) -> str:
     strategy = report.get("strategy_id", "")
     why = f"drift of {report['drift_pusd']} pUSD in {short(report['market_id'])}, cause {report['cause'] or 'unknown'}"
     return f"strategy {strategy} PAUSED: {why}; resume by name: resume-strategy --strategy-id {strategy}"
+
+
+def alert_line(alert: Alert) -> Line:
+    """An alert as it was said."""
+    word = "PAGE" if alert.route == Route.PAGE else alert.severity.value
+    return Line(kind=Kind.ALERT, at_ms=alert.at_ms, text=f"{word} {alert.code}: {alert.text}")
 
 
 def short(name: str) -> str:

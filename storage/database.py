@@ -142,7 +142,12 @@ class Database:
             raise DatabaseUnavailable(f"{self.location.shown} was closed here; open it again.")
 
     def _off_hub(self, work: Callable[[], T]) -> T:
-        return work() if self._pool is None else cast("T", self._pool.apply(work))
+        if self._pool is None:
+            return work()
+        result, error = self._pool.apply(_caught, (work,))
+        if error is not None:
+            raise error
+        return cast("T", result)
 
     def _read(self, work: Callable[[pw.Database], T]) -> T:
         with _translated(self.location):
@@ -180,6 +185,14 @@ class Database:
             self.dialect.roll_back(self.connection)
         except _FAILED:
             self._broken = True
+
+
+def _caught(work: Callable[[], T]) -> tuple[T | None, BaseException | None]:
+    """The result or the error as values: gevent's pool would print an error that the caller is about to handle."""
+    try:
+        return work(), None
+    except BaseException as error:  # raised again in the caller's greenlet
+        return None, error
 
 
 def open_database(url: str, *, owner: str, now_ms: int) -> Database:

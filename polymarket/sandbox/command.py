@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from polymarket.sandbox.world import WorldOptions
+from polymarket.sandbox.options import ServerOptions, WorldOptions
 
 SEED = Annotated[int, typer.Option(help="The world's seed: same seed, same markets, wallet and keys.")]
 BLOCK_TIME = Annotated[int, typer.Option(min=10, help="Milliseconds from block to block.")]
@@ -36,7 +36,6 @@ def main(
     Example: python -m polymarket.sandbox --port 8700 --seed 7 --no-activity
     """
     from polymarket.sandbox import server
-    from polymarket.sandbox.server_state import ServerOptions
 
     world = WorldOptions(
         seed=seed,

@@ -38,14 +38,18 @@ _MS_PER_S = 1000
 
 
 class Exchange:
-    """Order books of all markets, and every order and trade there ever was."""
+    """Order books of all markets, and every order and trade there ever was.
 
-    def __init__(self, chain: Chain, directory: Directory, names: Names) -> None:
+    ``limited`` are the addresses whose balance is checked; everybody else is funded by the world when a match settles.
+    """
+
+    def __init__(self, chain: Chain, directory: Directory, names: Names, limited: frozenset[str]) -> None:
         self.orders: dict[str, Order] = {}
         self.trades: dict[str, Trade] = {}
         self._chain = chain
         self._directory = directory
         self._names = names
+        self._limited = limited
         self.unsettled: dict[str, Trade] = {}
         self._resting: dict[str, dict[str, dict[str, Order]]] = {}
         self._live: dict[str, dict[str, Order]] = {}
@@ -130,12 +134,6 @@ class Exchange:
             self._fill(order, size, trade.trade_id)
         return trade
 
-    def rest(self, party: Party, terms: OrderTerms, now_ms: int) -> Order:
-        """Put an order into the book without matching it; for quotes that must not trade on arrival."""
-        order = self.record(party, terms, now_ms)
-        self._rest(order)
-        return order
-
     def cancel(self, order_id: str, status: str = CANCELED) -> Order:
         """Take an order out of the book. Raises :class:`OrderRefusedError` where it is not live."""
         order = self.orders.get(order_id)
@@ -182,6 +180,8 @@ class Exchange:
 
     def backed(self, order: Order) -> bool:
         """Whether the maker could deliver what is still open of an order."""
+        if order.party.address not in self._limited:
+            return True
         if order.terms.side == SELL:
             market = self._market(order.terms.token)
             return self.available(order.party.address, market, order.terms.token) >= order.remaining

@@ -8,23 +8,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from polymarket.sandbox import contracts
 from polymarket.sandbox.amounts import ONE, parse_decimal
-from polymarket.sandbox.books import PUSD, Operation
+from polymarket.sandbox.books import PUSD
 from polymarket.sandbox.markets import CENT, Event, neg_risk_event, protocol_v2_market, standard_market
 from polymarket.sandbox.operations import deposit, split, transfer_in
-from polymarket.sandbox.quotes import QUOTE_SIZE, market_maker, quote
+from polymarket.sandbox.options import WorldOptions
+from polymarket.sandbox.quotes import market_maker, quote
 from polymarket.sandbox.scenario import Scenario
 from polymarket.sandbox.trading import BUY, SELL, OrderTerms
-from polymarket.sandbox.world import World, WorldOptions
+from polymarket.sandbox.world import World
 
 HISTORY_BLOCKS = 40
 OPENING_CASH = parse_decimal("52341")
-_FIRST_DEPOSIT = parse_decimal("100000")
 _FEE_RATES = (50_000, 40_000, 70_000, 0)
 _DEFAULT_POSITIONS = ((0, 0, "1500"), (1, 1, "800"), (3, 0, "250.5"), (6, 0, "400"), (7, 0, "300"), (8, 0, "200"))
-_DEFAULT_ORDERS = ((0, 0, BUY, 3, "200"), (0, 0, SELL, 4, "500"), (1, 1, SELL, 5, "300"), (3, 0, BUY, 6, "100"),
-                   (4, 0, BUY, 2, "150"), (4, 1, BUY, 4, "150"), (6, 0, SELL, 3, "100"), (7, 0, BUY, 5, "80"))  # fmt: skip
+_DEFAULT_ORDERS = (
+    (0, 0, BUY, 3, "200"),
+    (0, 0, SELL, 4, "500"),
+    (1, 1, SELL, 5, "300"),
+    (3, 0, BUY, 6, "100"),
+    (4, 0, BUY, 2, "150"),
+    (4, 1, BUY, 4, "150"),
+    (6, 0, SELL, 3, "100"),
+    (7, 0, BUY, 5, "80"),
+)
 _SPLIT_MARKET, _SPLIT_SIZE = 2, "600"
 _GIFT_MARKET, _GIFT_SIZE = 5, "120.25"
 
@@ -47,7 +54,7 @@ def create_world(options: WorldOptions, now_ms: int) -> World:
     plan = _plan(options, len(world.directory.markets))
     start = world.now_ms
     world.advance(start)
-    deposit(world, _FIRST_DEPOSIT)
+    deposit(world, _enough_for(plan))
     world.advance(start + options.block_time_ms)
     _open_positions(world, plan)
     world.advance(start + 2 * options.block_time_ms)
@@ -72,20 +79,12 @@ def _markets(world: World) -> None:
         world.directory.add(neg_risk_event(number, (48 * CENT, 31 * CENT, 18 * CENT)))
     for index, market in enumerate(world.directory.markets):
         market.fee_rate = _FEE_RATES[index % len(_FEE_RATES)]
-    _stock_makers(world)
 
 
-def _stock_makers(world: World) -> None:
-    """Makers own pUSD, and shares where they quote by selling; all of it minted in the first block."""
-
-    def stock(_block: int, _at_ms: int) -> Operation | None:
-        for index, market in enumerate(world.directory.markets):
-            maker = market_maker(world, index).address
-            contracts.deposit(world.chain, maker, 4 * QUOTE_SIZE)
-            contracts.split(world.chain, maker, market, 2 * QUOTE_SIZE)
-        return None
-
-    world.submit("STOCK", stock)
+def _enough_for(plan: Plan) -> int:
+    """More than the positions can cost: no share costs more than 1, no fee more than a tenth of that."""
+    shares = sum(parse_decimal(size) for *_, size in plan.positions)
+    return (shares + parse_decimal(_SPLIT_SIZE)) * 11 // 10
 
 
 def _plan(options: WorldOptions, markets: int) -> Plan:

@@ -16,18 +16,18 @@ def market_maker(world: World, index: int) -> Party:
 
 
 def quote(world: World, market: Market, maker: Party) -> None:
-    """Rest a bid and an ask one tick from the mid. Every second market's ask is a bid for the other outcome."""
+    """Bid and ask one tick from the mid, taking what rests in between. Every second ask is a bid for the other outcome."""
     yes, no = market.tokens
     bid = OrderTerms(token=yes, side=BUY, price=market.mid - market.tick, size=QUOTE_SIZE)
     ask = OrderTerms(token=yes, side=SELL, price=market.mid + market.tick, size=QUOTE_SIZE)
     if int(market.market_id) % 2:
         ask = OrderTerms(token=no, side=BUY, price=ONE - market.mid - market.tick, size=QUOTE_SIZE)
     for terms in (bid, ask):
-        world.exchange.rest(maker, terms, world.now_ms)
+        world.exchange.place(maker, terms, world.now_ms)
 
 
 def requote(world: World, condition_id: str, mid: int) -> None:
-    """Move a market's mark and the makers' quotes to another mid, if it leaves them room."""
+    """Move a market's mark and the makers' quotes to another mid, if it leaves them room; orders in the way are filled."""
     market = world.directory.by_condition[condition_id]
     if not 2 * market.tick <= mid <= ONE - 2 * market.tick:
         return

@@ -15,6 +15,7 @@ import gevent
 from flask import Flask, Response, g, request
 from gevent.pywsgi import WSGIHandler, WSGIServer
 
+from polymarket.sandbox.options import ServerOptions, WorldOptions
 from polymarket.sandbox.server_clob import ClobReads
 from polymarket.sandbox.server_control import ControlApi
 from polymarket.sandbox.server_data import DataApi
@@ -22,8 +23,7 @@ from polymarket.sandbox.server_faults import FaultGate
 from polymarket.sandbox.server_gamma import GammaApi
 from polymarket.sandbox.server_orders import ClobWrites
 from polymarket.sandbox.server_rpc import RpcApi
-from polymarket.sandbox.server_state import Route, Sandbox, ServerOptions, answer
-from polymarket.sandbox.world import WorldOptions
+from polymarket.sandbox.server_state import Route, Sandbox, answer
 
 _TICKS_PER_BLOCK = 4
 _LONGEST_TICK_S = 0.5

@@ -55,71 +55,90 @@ class Calls:
         return address in addresses.WITH_CODE and address not in self._hidden
 
     def balance_of_coin(self, contract: str, holder: str) -> Sequence[Any]:
+        """ERC-20 balance."""
         return [self._world.chain.balance(contract, holder, COIN, self._block.number)]
 
     def decimals(self, _contract: str) -> Sequence[Any]:
+        """ERC-20 decimals."""
         return [6]
 
     def symbol(self, contract: str) -> Sequence[Any]:
+        """ERC-20 symbol."""
         names = {addresses.PUSD.lower(): "pUSD", addresses.USDC_E.lower(): "USDC.e", addresses.WCOL.lower(): "WCOL"}
         return [names[contract]]
 
     def balance_of(self, contract: str, holder: str, token: int) -> Sequence[Any]:
+        """ERC-1155 balance; the neg-risk adapter shows that of the conditional tokens."""
         book = addresses.CONDITIONAL_TOKENS if contract == addresses.NEG_RISK_ADAPTER.lower() else contract
         return [self._world.chain.balance(book, holder, token, self._block.number)]
 
     def balance_of_batch(self, contract: str, holders: Sequence[str], tokens: Sequence[int]) -> Sequence[Any]:
+        """ERC-1155 balances of pairs."""
         if len(holders) != len(tokens):
             raise ExecutionRevertedError("ERC1155: owners and IDs must have same lengths")
         pairs = zip(holders, tokens, strict=True)
         return [[self.balance_of(contract, holder, token)[0] for holder, token in pairs]]
 
     def is_approved_for_all(self, _contract: str, _owner: str, _operator: str) -> Sequence[Any]:
+        """Every operator is approved."""
         return [True]
 
     def payout_denominator(self, _contract: str, condition: bytes) -> Sequence[Any]:
+        """Sum of the payouts, 0 while unresolved."""
         return [sum(self._payouts(condition))]
 
     def payout_numerators(self, _contract: str, condition: bytes, index: int) -> Sequence[Any]:
+        """One outcome's payout."""
         payouts = self._payouts(condition)
         if index >= len(payouts):
             raise ExecutionRevertedError
         return [payouts[index]]
 
     def outcome_slot_count(self, _contract: str, condition: bytes) -> Sequence[Any]:
+        """2 for a known condition."""
         return [0 if self._market(condition) is None else 2]
 
     def question_count(self, _contract: str, market_id: bytes) -> Sequence[Any]:
+        """Questions of a neg-risk event."""
         event = self._event(market_id)
         return [0 if event is None else len(event.markets)]
 
     def fee_bips(self, _contract: str, market_id: bytes) -> Sequence[Any]:
+        """Conversion fee of a neg-risk event."""
         event = self._event(market_id)
         return [0 if event is None else event.fee_bips]
 
     def determined(self, _contract: str, market_id: bytes) -> Sequence[Any]:
+        """Whether a question of a neg-risk event was answered YES."""
         return [self._winner(market_id) is not None]
 
     def result(self, _contract: str, market_id: bytes) -> Sequence[Any]:
+        """Index of that question."""
         return [self._winner(market_id) or 0]
 
     def block_number(self, _contract: str) -> Sequence[Any]:
+        """Number of the block that is read."""
         return [self._block.number]
 
     def block_timestamp(self, _contract: str) -> Sequence[Any]:
+        """Time of the block that is read."""
         return [self._block.timestamp_s]
 
     def block_hash(self, _contract: str, number: int) -> Sequence[Any]:
+        """Hash of an earlier block."""
         known = self._world.chain.block(number) if number < self._block.number else None
         return [b"\0" * 32 if known is None else bytes.fromhex(known.hash[2:])]
 
     def aggregate3(self, _contract: str, calls: Sequence[tuple[str, bool, bytes]]) -> Sequence[Any]:
+        """Calls that may each be allowed to fail."""
         return [[self._attempt(target, data, may_fail=may_fail) for target, may_fail, data in calls]]
 
     def try_aggregate(self, _contract: str, required: bool, calls: Sequence[tuple[str, bytes]]) -> Sequence[Any]:  # noqa: FBT001
+        """Calls that are all required, or all allowed to fail."""
         return [[self._attempt(target, data, may_fail=not required) for target, data in calls]]
 
     def aggregate(self, _contract: str, calls: Sequence[tuple[str, bytes]]) -> Sequence[Any]:
+        """Calls that are all required."""
         results = [self._attempt(target, data, may_fail=False)[1] for target, data in calls]
         return [self._block.number, results]
 
@@ -152,6 +171,7 @@ class Calls:
 
 
 Function = tuple[list[str], list[str], Callable[..., Sequence[Any]]]
+Entry = tuple[str, list[str], Callable[..., Sequence[Any]]]
 
 
 def _family(address: str) -> str:
@@ -166,12 +186,12 @@ def _family(address: str) -> str:
 
 def _table() -> dict[tuple[str, bytes], Function]:
     """Every function: who has it, its signature, what it returns, and the method that answers."""
-    balances: list[tuple[str, list[str], Callable[..., Sequence[Any]]]] = [
+    balances: list[Entry] = [
         ("balanceOf(address,uint256)", ["uint256"], Calls.balance_of),
         ("balanceOfBatch(address[],uint256[])", ["uint256[]"], Calls.balance_of_batch),
         ("isApprovedForAll(address,address)", ["bool"], Calls.is_approved_for_all),
     ]
-    families = {
+    families: dict[str, list[Entry]] = {
         "coin": [
             ("balanceOf(address)", ["uint256"], Calls.balance_of_coin),
             ("decimals()", ["uint8"], Calls.decimals),

@@ -11,9 +11,10 @@ from flask import Response, request
 from polymarket.sandbox.acting import act
 from polymarket.sandbox.actions import AnyAction
 from polymarket.sandbox.books import Operation
+from polymarket.sandbox.faults import FaultSpec
 from polymarket.sandbox.markets import Market
 from polymarket.sandbox.server_clob import ClobReads
-from polymarket.sandbox.server_faults import Fault, FaultSpec
+from polymarket.sandbox.server_faults import Fault
 from polymarket.sandbox.server_gamma import GammaApi
 from polymarket.sandbox.server_rows import order_row, trade_row
 from polymarket.sandbox.server_state import Route, Sandbox, answer

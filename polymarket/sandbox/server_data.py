@@ -1,4 +1,4 @@
-"""The Data API v2: positions, trades, activity, value, resolutions, and its own status. Rounded, and as late as asked."""
+"""The Data API v2: positions, trades, activity, value, resolutions and status; rounded, and as late as asked."""
 
 from __future__ import annotations
 

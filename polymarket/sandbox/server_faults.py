@@ -12,34 +12,13 @@ import io
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any
 
 import gevent
-import msgspec
 from flask import g, has_request_context
 
-Target = Literal["clob", "data", "gamma", "rpc", "all"]
-Kind = Literal[
-    "down",
-    "slow",
-    "http_425",
-    "http_429",
-    "http_503",
-    "short_page",
-    "empty_page",
-    "half_rows",
-    "moved_pages",
-    "stale",
-    "lagging",
-    "html_error",
-    "malformed_json",
-    "bad_number",
-    "wrong_content_type",
-    "loop_cursor",
-    "wrong_chain_id",
-    "no_code",
-]
-KINDS: tuple[str, ...] = get_args(Kind)
+from polymarket.sandbox.faults import FaultSpec
+
 TARGETS = ("clob", "data", "gamma", "rpc")
 
 Environ = dict[str, Any]
@@ -63,26 +42,6 @@ _NUMBERS = {
     "mid",
     "balance",
 }
-
-
-class FaultSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A fault to play: where, what, and until when (``seconds`` or ``count``; neither: until it is cleared).
-
-    ``path`` narrows it to requests whose path below the target begins so; for ``rpc`` it is the method's name.
-    ``latency_ms`` is of ``slow``; ``blocks`` of ``stale`` and ``lagging``; ``drop`` of ``short_page``, the rows left
-    out (default: half); ``value`` of ``bad_number``, the JSON put in place of a number; ``status`` of ``html_error``.
-    """
-
-    target: Target
-    kind: Kind
-    path: str = ""
-    seconds: float | None = None
-    count: int | None = None
-    latency_ms: int = 8000
-    blocks: int = 0
-    drop: int | None = None
-    value: str = '"NaN"'
-    status: int = 502
 
 
 @dataclass(kw_only=True)
@@ -149,7 +108,7 @@ def met(kind: str) -> Fault | None:
 
 
 class FaultGate:
-    """WSGI middleware: plays transport faults, lets the application play the others, adds the latency of all requests."""
+    """WSGI middleware: plays transport faults, lets the application play the others, adds the general latency."""
 
     def __init__(self, application: Application, board: FaultBoard, latency_ms: int) -> None:
         self._application = application

@@ -113,13 +113,11 @@ class ClobWrites:
         exchange = self._sandbox.world.exchange
         for order_id in order_ids:
             known = exchange.orders.get(order_id)
-            try:
-                if known is not None and known.party.address != party.address:
-                    raise OrderRefusedError("order can't be found - already canceled or matched")
-                exchange.cancel(order_id)
-                canceled.append(order_id)
-            except OrderRefusedError as error:
-                refused[order_id] = str(error)
+            if known is None or not known.live or known.party.address != party.address:
+                refused[order_id] = "order can't be found - already canceled or matched"
+                continue
+            exchange.cancel(order_id)
+            canceled.append(order_id)
         return answer({"canceled": canceled, "not_canceled": refused})
 
 

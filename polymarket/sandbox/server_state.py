@@ -16,26 +16,15 @@ from flask import Response
 from polymarket.sandbox import addresses
 from polymarket.sandbox.genesis import create_world
 from polymarket.sandbox.names import Names
+from polymarket.sandbox.options import ServerOptions, WorldOptions
 from polymarket.sandbox.server_faults import FaultBoard
-from polymarket.sandbox.world import World, WorldOptions
+from polymarket.sandbox.world import World
 
 Route = tuple[str, str, Callable[..., Response]]
 """Method, path below the API's prefix, and the view."""
 
 _NS_PER_MS = 1_000_000
 _APIS = {"clob": "clob", "data_api": "data", "gamma": "gamma", "rpc": "rpc", "control": "control"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServerOptions:
-    """How the server listens and answers."""
-
-    host: str = "127.0.0.1"
-    port: int = 0
-    latency_ms: int = 0
-    page_size: int = 100
-    data_lag_blocks: int = 0
-    log: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

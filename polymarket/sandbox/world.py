@@ -6,9 +6,8 @@ settles in the next block. Same seed, same calls, same world. No clock, no I/O, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from polymarket.sandbox import addresses, contracts
 from polymarket.sandbox.books import (
@@ -27,35 +26,12 @@ from polymarket.sandbox.contracts import Payment
 from polymarket.sandbox.exchange import Exchange
 from polymarket.sandbox.markets import Directory, Market
 from polymarket.sandbox.names import Names
+from polymarket.sandbox.options import WorldOptions
 from polymarket.sandbox.published import Published
 from polymarket.sandbox.trading import BUY, CONFIRMED, FAILED, MINED, SELL, Order, OrderTerms, Party, Trade
 
 _FIRST_BLOCK = 80_000_000
 _MS_PER_S = 1000
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorldOptions:
-    """How large and how lively a world is.
-
-    ``positions`` and ``orders`` None mean the small default portfolio. ``finality_blocks`` and ``confirm_blocks`` are
-    how far ``finalized`` and CONFIRMED lie behind the head.
-    """
-
-    seed: int = 7
-    block_time_ms: int = 2000
-    markets: int = 6
-    events: int = 1
-    protocol_v2_markets: int = 0
-    positions: int | None = None
-    orders: int | None = None
-    activity: bool = True
-    confirm_blocks: int = 3
-    finality_blocks: int = 5
-
-    def changed(self, changes: Mapping[str, Any]) -> WorldOptions:
-        """The same options with some of them changed."""
-        return replace(self, **changes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,10 +63,11 @@ class World:
         self.names = Names(options.seed)
         self.chain = Chain(_FIRST_BLOCK)
         self.directory = Directory()
-        self.exchange = Exchange(self.chain, self.directory, self.names)
         self.books = Books()
         self.published = Published()
         self.wallet = _new_wallet(self.names)
+        limited = frozenset({self.wallet.address})
+        self.exchange = Exchange(self.chain, self.directory, self.names, limited)
         self.traders = tuple(_new_party(self.names, "trader") for _ in range(5))
         self.makers = tuple(_new_party(self.names, "maker") for _ in range(3))
         self.now_ms = now_ms
@@ -179,11 +156,11 @@ class World:
         trade.updated_ms = self.now_ms
         transaction_hash = self.names.hash32("transaction")
         try:
-            if trade.doomed:
-                raise RevertedError("the settlement transaction reverted")
             with self.chain.transaction(transaction_hash):
                 self._fund_others(trade)
-                contracts.settle(self.chain, self.directory.by_token[trade.token], payments_of(trade))
+                contracts.settle(
+                    self.chain, self.directory.by_token[trade.token], payments_of(trade), doomed=trade.doomed
+                )
         except RevertedError as error:
             trade.status, trade.error = FAILED, str(error)
             return

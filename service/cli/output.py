@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ID_SHOWN_CHARS = 14
 _WIDE_CONSOLE = 100_000
 _AMOUNT_ENDINGS = ("_micro",)
-_TIME_ENDINGS = ("_at_ms", "synced_at_ms")
+_TIME_ENDING = "at_ms"
 
 
 def print_json(value: Any) -> None:
@@ -84,7 +84,7 @@ def cell(name: str, value: Any, *, wide: bool) -> str:
         return "yes" if value else "no"
     if name.endswith(_AMOUNT_ENDINGS) and isinstance(value, int):
         return format_micro(value)
-    if name.endswith(_TIME_ENDINGS) and isinstance(value, int):
+    if name.endswith(_TIME_ENDING) and isinstance(value, int):
         return moment(value)
     if isinstance(value, list | tuple):
         return "; ".join(str(item) for item in value) or "-"

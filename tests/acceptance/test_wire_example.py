@@ -64,7 +64,9 @@ def test_the_settlement_report_of_open_orders_equals_it_too() -> None:
     book = Book(meta(MARKET), market_id=MARKET)
     resting = {"condition_id": MARKET, "token_id": YES, "price_micro": 60 * CENT}
     known = order("ord_00455", original_size_micro=2_000 * SHARE, **resting)
-    found = order("ord_00456", price_micro=50 * CENT, original_size_micro=100 * SHARE, created_at_ms=0, condition_id=MARKET)
+    found = order(
+        "ord_00456", price_micro=50 * CENT, original_size_micro=100 * SHARE, created_at_ms=0, condition_id=MARKET
+    )
     book.look(orders=listed(known))
     book.look(orders=listed(known, found), synced_at_ms=1_746_792_000_000)
     (report,) = book.last(SettlementReport)

@@ -22,10 +22,20 @@ from actors.runtime import Post
 from actors.stages import CoordinatorSettings
 from actors.supervisor import Escalate, Supervisor
 from actors.writer import LedgerWriter
-from messages.addresses import Address, coordinator_address, gate_address, ingest_address, market_of
+from messages.addresses import (
+    WRITER,
+    Address,
+    coordinator_address,
+    gate_address,
+    ingest_address,
+    kind_of,
+    market_of,
+)
+from messages.control import Command
 from messages.cycle import SyncAsked
 from portfolio import closing
 from portfolio.events import GateConfigured
+from portfolio.gate import TradeGate, trade_gate
 from portfolio.images import image_of
 from portfolio.outcomes import Alert, CycleStatus, DeltaType, OperationsReport
 from portfolio.state import MarketState
@@ -124,11 +134,15 @@ class Harness:
         self.escalated: list[str] = []
         self._opened = False
 
-    def start(self) -> Harness:
-        """Open the database, rebuild, start all actors and run until nobody has mail: the first cycle is done."""
+    def start(self, *, run: bool = True) -> Harness:
+        """Open the database, rebuild, start all actors and run until nobody has mail: the first cycle is done.
+
+        Without ``run`` all mail is still waiting: step through it with ``runtime.step``.
+        """
         self.database = open_database(self.url, owner="test", now_ms=self.clock.now_ms())
         self._opened = True
         self.runtime = PumpRuntime(self.clock, self.seed)
+        self.venue.later = self.runtime.later
         self.post = Post()
         self.board = Board()
         self.system = System(clock=self.clock, post=self.post, runtime=self.runtime)
@@ -139,19 +153,30 @@ class Harness:
         Supervisor.start(self.system, self._restart, self._escalate, self.board, self.sink)
         LedgerWriter.start(self.system, self.ledger, outbox)
         Reporter.start(self.system, self.sink, self.metrics, outbox, self.answers)
-        StrategyGate.start(gate_address(WALLET), self.system, self.books.gate, self.board)
-        identity = Identity(wallet=WALLET, address=FUNDER, api_keys=(OWN_KEY,))
-        FillIngestActor.start(ingest_address(WALLET), self.system, self.books.ingest, identity, self.reads)
-        for address in sorted(self.books.markets):
-            self.ensure(Address(address))
+        for address in (gate_address(WALLET), ingest_address(WALLET), *sorted(self.books.markets)):
+            self._start_actor(Address(address))
         self.post.tell(gate_address(WALLET), self.gate_config)
-        self._start_coordinator()
+        self._start_actor(coordinator_address(WALLET))
         if self.books.interrupted is not None:
             images = [image_of(state) for state in self.books.markets.values()]
             event = closing.aborted(self.books.wallet, *self.books.interrupted, images)
             self.post.tell(coordinator_address(WALLET), event)
-        self.runtime.run_until_idle()
+        if run:
+            self.runtime.run_until_idle()
         return self
+
+    def _start_actor(self, address: Address) -> None:
+        match kind_of(address):
+            case "gate":
+                StrategyGate.start(address, self.system, self.books.gate, self.board)
+            case "ingest":
+                identity = Identity(wallet=WALLET, address=FUNDER, api_keys=(OWN_KEY,))
+                FillIngestActor.start(address, self.system, self.books.ingest, identity, self.reads)
+            case "coordinator":
+                self._start_coordinator()
+            case _:
+                state = self.books.markets.get(address, MarketState(wallet=WALLET, market_id=market_of(address)))
+                MarketActor.start(address, self.system, state)
 
     def _start_coordinator(self) -> None:
         settings = CoordinatorSettings(
@@ -166,14 +191,15 @@ class Harness:
         SyncCoordinator.start(coordinator_address(WALLET), self.system, self.books.wallet, settings, ports)
 
     def ensure(self, address: Address) -> None:
-        """Start a market's actor when nobody is there."""
-        if not self.post.knows(address):
-            state = self.books.markets.get(address, MarketState(wallet=WALLET, market_id=market_of(address)))
-            MarketActor.start(address, self.system, state)
+        """Start a market's actor when nobody is there; quarantined ones stay down."""
+        if not self.post.knows(address) and market_of(address) not in self.board.quarantined:
+            self._start_actor(address)
 
     def _restart(self, address: Address) -> None:
-        self.books = rebuild(WALLET, Journal(self.database).read(WALLET))
-        self.ensure(address)
+        """As the process does it: first all that was decided is durable, then the actor comes back from the journal."""
+        self.writer.settle()
+        self.books = self.rebuilt()
+        self._start_actor(address)
 
     def _escalate(self, escalate: Escalate) -> None:
         self.escalated.append(escalate.detail)
@@ -184,6 +210,20 @@ class Harness:
         self.post.tell(coordinator_address(WALLET), SyncAsked(why="force"))
         self.runtime.run_until_idle()
         return self.metrics.reports[-1]
+
+    def ask(self, command: Command, address: Address | None = None) -> tuple[bool, str]:
+        """Give a command to the gate, or to ``address``, and wait for its answer: (obeyed, sentence)."""
+        self.post.tell(gate_address(WALLET) if address is None else address, command)
+        self.runtime.run_until_idle()
+        ok, detail, _ = self.answers.given[command.request_id]
+        return ok, detail
+
+    def may_trade(self, strategy_id: str = "default") -> TradeGate:
+        """What the trade gate says now (R-14)."""
+        live = self.board.liveness(
+            WALLET, self.clock.now_ms(), INTERVAL_MS, apply_without_rpc=self.apply_without_rpc
+        )
+        return trade_gate(self.board.gate[WALLET].state, live, strategy_id)
 
     def cycles(self, count: int) -> list[OperationsReport]:
         """Several cycles."""
@@ -200,6 +240,18 @@ class Harness:
         """Crash and come back."""
         self.stop()
         return self.start()
+
+    def actor(self, address: Address) -> Any:  # noqa: ANN401 - the test knows which actor it wants
+        """The actor itself, as no other actor ever gets it."""
+        ref = self.post.ref(address)
+        assert ref is not None, f"nobody is at {address}"
+        return ref._actor  # noqa: SLF001 - tests look behind the reference
+
+    @property
+    def writer(self) -> LedgerWriter:
+        """The one writer."""
+        found: LedgerWriter = self.actor(WRITER)
+        return found
 
     # -- looking ---------------------------------------------------------------------------------------------------
 

@@ -51,6 +51,9 @@ from portfolio.facts import (
 from tests.support.clock import HasNow
 
 MICRO = 1_000_000
+TIMEOUT_MS = 5_000
+"""The time-out per call; a longer answer is a time-out (S-15)."""
+
 OWN_KEY = "key-own"
 FUNDER = "0x1a2b3c4d5e6f7a8b9c0d1e2f3a4b5c6d7e8f9a0b"
 CONTRACT = "0x4d97dcd97ec945f40cf65f87097ace5ea0476045"
@@ -87,38 +90,73 @@ class Venue:
     failing: dict[type[object], FailureKind] = field(default_factory=dict)
     partial: set[type[object]] = field(default_factory=set)
     hide_orders: Callable[[str], bool] | None = None
+    hide_trades: Callable[[str], bool] | None = None
+    hide_positions: Callable[[str], bool] | None = None
+    delays_ms: dict[type[object], int] = field(default_factory=dict)
+    later: Callable[[int, Callable[[], None]], object] | None = None
+    held: set[type[object]] = field(default_factory=set)
+    waiting: list[Callable[[], None]] = field(default_factory=list)
     asked: list[Read] = field(default_factory=list)
 
     def request(self, read: Read, reply: Reply, correlation: str) -> None:
-        """The port: answer at once."""
+        """The port: answer at once, after the scripted delay, or when the test releases what it holds back.
+
+        A delay beyond the time-out per call ends as the driver ends it: a time-out after exactly that long (S-15).
+        """
         self.asked.append(read)
-        now_ms = self.clock.now_ms()
-        failure = self.failing.get(type(read))
-        if failure is not None:
-            reply(
-                ReadFailed(
-                    correlation=correlation,
-                    source=SOURCES[type(read)],
-                    kind=failure,
-                    detail="scripted",
-                    started_at_ms=now_ms,
-                    completed_at_ms=now_ms,
-                )
+        started_ms = self.clock.now_ms()
+        kind = self.failing.get(type(read))
+        delay_ms = self.delays_ms.get(type(read), 0)
+        if kind is None and delay_ms > TIMEOUT_MS:
+            kind, delay_ms = FailureKind.TIMEOUT, TIMEOUT_MS
+
+        def answer() -> None:
+            self._reply(read, reply, correlation, (started_ms, kind))
+
+        if type(read) in self.held:
+            self.waiting.append(answer)
+        elif delay_ms and self.later is not None:
+            self.later(delay_ms, answer)
+        else:
+            answer()
+
+    def release(self) -> None:
+        """Give every answer that was held back; from now on none is."""
+        self.held.clear()
+        waiting, self.waiting = self.waiting, []
+        for answer in waiting:
+            answer()
+
+    def count(self, kind: type[object]) -> int:
+        """How many reads of a kind were asked for."""
+        return sum(1 for read in self.asked if type(read) is kind)
+
+    def _reply(self, read: Read, reply: Reply, correlation: str, how: tuple[int, FailureKind | None]) -> None:
+        started_ms, kind = how
+        if kind is not None:
+            failed = ReadFailed(
+                correlation=correlation,
+                source=SOURCES[type(read)],
+                kind=kind,
+                detail="scripted",
+                started_at_ms=started_ms,
+                completed_at_ms=self.clock.now_ms(),
             )
+            reply(failed)
             return
         answer = self._answer(read)
-        reply(ReadCompleted(correlation=correlation, certificate=self._certificate(read, answer), answer=answer))
+        certificate = self._certificate(read, answer, started_ms)
+        reply(ReadCompleted(correlation=correlation, certificate=certificate, answer=answer))
 
-    def _certificate(self, read: Read, answer: Answer) -> Certificate:
+    def _certificate(self, read: Read, answer: Answer, started_ms: int) -> Certificate:
         partial = type(read) in self.partial
-        now_ms = self.clock.now_ms()
         return Certificate(
             source=SOURCES[type(read)],
             pages=1,
             rows=0,
             digest=hashlib.sha256(msgspec.json.encode(answer)).hexdigest(),
-            started_at_ms=now_ms,
-            completed_at_ms=now_ms,
+            started_at_ms=started_ms,
+            completed_at_ms=self.clock.now_ms(),
             verdict=Verdict.PARTIAL if partial else Verdict.COMPLETE,
             reason="scripted" if partial else "",
         )
@@ -133,7 +171,9 @@ class Venue:
             case ReadOrder(order_id=order_id):
                 return OrderAnswer(order_id=order_id, order=self.fates.get(order_id) or self.orders.get(order_id))
             case ReadTrades(after_s=after_s):
-                newer = [trade for trade in self.trades if trade.matched_at_ns >= after_s * 1_000_000_000]
+                unseen = self.hide_trades or (lambda _: False)
+                shown_trades = (trade for trade in self.trades if not unseen(trade.trade_id))
+                newer = [trade for trade in shown_trades if trade.matched_at_ns >= after_s * 1_000_000_000]
                 return TradesAnswer(trades=tuple(sorted(newer, key=lambda trade: trade.matched_at_ns)))
             case ReadPositions():
                 return PositionsAnswer(positions=tuple(self._data_rows()))
@@ -147,6 +187,7 @@ class Venue:
     def _data_rows(self) -> list[DataPosition]:
         if self.data_rows is not None:
             return self.data_rows
+        missing = self.hide_positions or (lambda _: False)
         return [
             DataPosition(
                 token_id=token.token_id,
@@ -159,7 +200,7 @@ class Venue:
             )
             for meta in self.metas.values()
             for token in meta.tokens
-            if self.balances.get(token.token_id, 0) > 0
+            if self.balances.get(token.token_id, 0) > 0 and not missing(token.token_id)
         ]
 
     def price_of(self, token_id: str) -> int:
@@ -228,7 +269,9 @@ class Venue:
         self.orders[order_id] = order
         return order
 
-    def end_order(self, order_id: str, status: OrderStatus) -> None:
+    def end_order(self, order_id: str, status: OrderStatus, *, matched_micro: int | None = None) -> None:
         """The order leaves the list; a single look-up tells how it ended."""
-        ended = msgspec.structs.replace(self.orders.pop(order_id), status=status)
+        order = self.orders.pop(order_id)
+        matched = order.size_matched_micro if matched_micro is None else matched_micro
+        ended = msgspec.structs.replace(order, status=status, size_matched_micro=matched)
         self.fates[order_id] = ended

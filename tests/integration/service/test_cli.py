@@ -20,10 +20,28 @@ from tests.integration.service.books import FakeProcess, configured, decoded, st
 from tests.integration.storage import samples
 
 ROOT = Path(__file__).parents[3]
-COMMANDS = """
-run sync demo sandbox status positions orders fills adjustments issues reports strategies force-sync pause-strategy
-resume-strategy resume-market kill-switch dump replay health
-""".split()
+COMMANDS = [
+    "run",
+    "sync",
+    "demo",
+    "sandbox",
+    "status",
+    "positions",
+    "orders",
+    "fills",
+    "adjustments",
+    "issues",
+    "reports",
+    "strategies",
+    "force-sync",
+    "pause-strategy",
+    "resume-strategy",
+    "resume-market",
+    "kill-switch",
+    "dump",
+    "replay",
+    "health",
+]
 EVERY = [*([name] for name in COMMANDS), ["config", "check"], ["config", "show"], ["config", "reload"]]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from messages.codec import SCHEMA, decode, encode, kind_of_event
 from portfolio.entries import FillState
@@ -52,19 +53,17 @@ class Traded(NamedTuple):
         return self.leg.size_micro if self.leg.side is Side.BUY else -self.leg.size_micro
 
     def seen(self, status: TradeStatus) -> FillSeen:
-        from msgspec.structs import replace
-
         return FillSeen(leg=replace(self.leg, status=status), feed="poll")
 
 
 @st.composite
-def trades(draw: st.DrawFn, number: int = 0, external: bool = True) -> Traded:
+def trades(draw: st.DrawFn, number: int) -> Traded:
     size = draw(st.one_of(st.integers(1, 12), st.integers(1, 5_000_000_000)))
     given = {
         "token_id": draw(st.sampled_from(TOKENS)),
         "side": draw(st.sampled_from(Side)),
         "order_id": draw(st.sampled_from(("o1", "o2"))),
-        "external": external and draw(st.booleans()),
+        "external": draw(st.booleans()),
         "at_ms": T0 + draw(st.integers(0, 20)) * SECOND,
     }
     made = leg(f"t{number}", size, draw(st.integers(1, 999_999)), **given)
@@ -94,7 +93,8 @@ def stories(draw: st.DrawFn) -> list[Told]:
     now_ms, block = T0, 0
     for number in range(draw(st.integers(0, 12))):
         now_ms += draw(st.sampled_from((0, SECOND, 31 * SECOND)))
-        if account and draw(st.booleans()):
+        seeing = draw(st.booleans())
+        if account and seeing:
             trade = draw(st.sampled_from(account))
             told.append(Told(trade.seen(draw(st.sampled_from(trade.path))), now_ms))
             continue
@@ -159,7 +159,8 @@ class Listener:
         self.realised[token_id] = self.realised.get(token_id, 0) + realised
 
     def check(self) -> None:
-        """Every identity that must hold after each step."""
+        """Every identity that must hold after each step; none of what is told here may halt the market."""
+        assert self.state.halted == ""
         for token in TOKENS:
             held = self.state.position(token)
             assert self.shares.get(token, 0) == held.shares_micro

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -15,6 +15,7 @@ from portfolio.events import (
     CycleClosed,
     DriftFound,
     Event,
+    EventRejected,
     FillSeen,
     GateConfigured,
     KillSwitchSet,
@@ -24,6 +25,7 @@ from portfolio.events import (
     PendingDrift,
     StrategyPauseAsked,
     StrategyResumed,
+    WalletDefined,
 )
 from portfolio.facts import Payout
 from portfolio.views import CauseHint, ExternalView, ViewPolicy
@@ -64,6 +66,8 @@ EVENTS: tuple[Event, ...] = (
     FillSeen(leg=leg(levels=((1, 2), (3, 4)), transaction_hash="0xhash"), feed="poll"),
     VIEW,
     MarketResumed(operator="ada", reason="Prüfung abgeschlossen"),
+    EventRejected(kind="fill_seen", detail="IndexError"),
+    WalletDefined(address="0xfunder", signer_address="0xsigner", signature_type=2),
     MarketsRegistered(entries=(("0xc0", "0xe0", ("y0", "n0")),)),
     CycleClosed(
         report=OPERATIONS,
@@ -92,6 +96,11 @@ EVENTS: tuple[Event, ...] = (
     StrategyResumed(strategy_id="s1", operator="ada", reason="r"),
     KillSwitchSet(active=True, operator="ada", reason="r"),
 )
+
+
+@pytest.mark.req("D-17")
+def test_every_event_that_may_stand_in_a_journal_is_tried_here() -> None:
+    assert {type(event) for event in EVENTS} == set(get_args(Event))
 
 
 @pytest.mark.req("L-20", "D-17")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from portfolio.entries import Adjustment
 from portfolio.events import FillSeen, MarketDefined, MarketEvent
 from portfolio.facts import (
@@ -27,8 +29,8 @@ from portfolio.views import (
     ChainView,
     ExternalView,
     OrderFate,
-    OrdersView,
     OrderState,
+    OrdersView,
     TokenPrice,
     ViewPolicy,
 )
@@ -139,8 +141,17 @@ def fate(order_id: str, found: OpenOrder | None) -> OrderFate:
 
 def chain(block: int, payouts: tuple[Payout, ...] = (), at_ms: int | None = None, **balances: int) -> ChainView:
     """Balances at a block; a block is two seconds, block 0 stands at T0."""
-    time_ms = T0 + 2 * SECOND * block if at_ms is None else at_ms
-    return ChainView(block_number=block, block_time_ms=time_ms, balances=tuple(balances.items()), payouts=payouts)
+    return replace(balances_at(block, balances, payouts), **({} if at_ms is None else {"block_time_ms": at_ms}))
+
+
+def balances_at(block: int, balances: dict[str, int], payouts: tuple[Payout, ...] = ()) -> ChainView:
+    """As ``chain``, with the balances by token id."""
+    return ChainView(
+        block_number=block,
+        block_time_ms=T0 + 2 * SECOND * block,
+        balances=tuple(balances.items()),
+        payouts=payouts,
+    )
 
 
 def data_row(token_id: str, size: int, cost: int = 0, price: int | None = None) -> DataPosition:
@@ -198,6 +209,11 @@ class Book:
         result = self.tell(ExternalView(**(values | given))).result
         assert result is not None
         return result
+
+    def look_twice(self, balances: dict[str, int], payouts: tuple[Payout, ...] = (), **given: Any) -> ViewResult:
+        """The same balances at blocks 50 and 51; what the second look gave."""
+        self.look(balances_at(50, balances, payouts), **given)
+        return self.look(balances_at(51, balances, payouts), **given)
 
     def wait(self, passed_ms: int) -> None:
         self.now_ms += passed_ms

@@ -35,8 +35,7 @@ def hint(cause: Cause, cash: int, condition_id: str = CONDITION, **legs: int) ->
 
 
 def looked_twice(book: Book, *hints: CauseHint, **balances: int) -> Book:
-    for block in (50, 51):
-        book.look(chain(block, **balances), hints=hints)
+    book.look_twice(balances, hints=hints)
     return book
 
 
@@ -73,7 +72,9 @@ def test_a_hinted_merge_pays_a_dollar_a_pair() -> None:
 
 @pytest.mark.req("L-14", "R-13")
 def test_a_hinted_split_costs_half_a_dollar_each() -> None:
-    book = looked_twice(Book(), hint(Cause.POSITION_SPLIT, -4 * SHARE, yes=4 * SHARE, no=4 * SHARE), yes=4 * SHARE, no=4 * SHARE)
+    book = looked_twice(
+        Book(), hint(Cause.POSITION_SPLIT, -4 * SHARE, yes=4 * SHARE, no=4 * SHARE), yes=4 * SHARE, no=4 * SHARE
+    )
     (entry,) = book.entries()
     assert isinstance(entry, Split)
     assert (book.position().cost_basis_micro, book.position(NO).cost_basis_micro) == (2 * SHARE, 2 * SHARE)
@@ -105,9 +106,7 @@ def test_a_hinted_external_trade_is_booked_at_its_cash(shares: int, cash: int, s
 
 
 @pytest.mark.req("R-13", "L-14")
-@pytest.mark.parametrize(
-    ("shares", "cause", "cost"), [(4, Cause.TRANSFER_IN, 2 * SHARE), (-4, Cause.TRANSFER_OUT, 0)]
-)
+@pytest.mark.parametrize(("shares", "cause", "cost"), [(4, Cause.TRANSFER_IN, 2 * SHARE), (-4, Cause.TRANSFER_OUT, 0)])
 def test_a_hinted_transfer_comes_in_at_the_mark_and_leaves_at_cost(shares: int, cause: Cause, cost: int) -> None:
     book = looked_twice(holding(), hint(cause, 0, yes=shares * SHARE), yes=(10 + shares) * SHARE)
     (entry,) = book.entries()
@@ -143,7 +142,7 @@ def test_a_conversion_of_tokens_without_metadata_keeps_the_order_of_their_ids() 
     ]
     told = (hint(Cause.CONVERTED, 1, "", b=-1, a=-1, z=1),)
     view = ExternalView(cycle_id="c", base_version=0, synced_at_ms=0, policy=ViewPolicy(), hints=told)
-    applied, effects = apply_confirmed(draft, view, confirmed)
+    applied, effects = apply_confirmed(draft, view, confirmed, told)
     assert [effect.token_id for effect in effects] == ["a", "b", "z"]
     assert [done.condition_id for done in applied] == ["", "", ""]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from portfolio.entries import Cause, FillState
 from portfolio.facts import OrderStatus, Role, Side, TradeStatus
@@ -103,12 +104,24 @@ def test_a_later_message_without_a_hash_keeps_the_one_that_is_known() -> None:
     assert book.fill().fill.transaction_hash == "0xhash"
 
 
+@pytest.mark.req("L-03", "X-02")
+def test_what_a_balance_settled_stays_settled_whatever_the_exchange_says_short_of_failure() -> None:
+    book = Book()
+    book.see(leg())
+    book.look(chain(1, yes=10 * SHARE))
+    book.see(leg(status=TradeStatus.MINED))
+    assert (book.fill().status, book.fill().fill.state) == (TradeStatus.MINED, FillState.SETTLED)
+    assert book.position().settled_micro == 10 * SHARE
+    book.see(leg(status=FAILED))
+    assert (book.shares(), book.fill().fill.state) == (0, FillState.FAILED)
+
+
 @pytest.mark.req("D-20")
 def test_settling_a_fill_gives_what_a_fold_of_all_gives() -> None:
     book = Book(meta(fee_rate_micro=70_000, fee_exponent=1))
-    taker = {"role": Role.TAKER, "levels": ((4 * SHARE, 50 * CENT),)}
-    book.see(leg("t1"), leg("t2", 4 * SHARE, 50 * CENT, side=Side.SELL, at_ms=T0 + 1, **taker))
-    book.see(leg("t2", 4 * SHARE, 50 * CENT, side=Side.SELL, at_ms=T0 + 1, status=CONFIRMED, **taker))
+    levels = ((4 * SHARE, 50 * CENT),)
+    sold = leg("t2", 4 * SHARE, 50 * CENT, side=Side.SELL, at_ms=T0 + 1, role=Role.TAKER, levels=levels)
+    book.see(leg("t1"), sold, replace(sold, status=CONFIRMED))
     assert book.position().cash_flow_settled_micro == 2 * SHARE - 70_000
     assert book.state.positions == fold(book.state.entries()).by_token()
 
@@ -199,8 +212,8 @@ def test_the_exponent_of_a_fee_is_the_markets(exponent: int | None, fee: int) ->
 
 def test_a_taker_in_a_market_whose_fee_is_not_known_pays_none() -> None:
     book = Book()
-    taker = {"role": Role.TAKER, "levels": ((10 * SHARE, 40 * CENT),)}
-    book.see(leg("t1", **taker), leg("t2", condition_id="0xunknown", **taker))
+    taker = leg("t1", role=Role.TAKER, levels=((10 * SHARE, 40 * CENT),))
+    book.see(taker, replace(taker, trade_id="t2", condition_id="0xunknown"))
     assert [booked.fill.fee_micro for booked in book.state.fills.values()] == [0, 0]
 
 
@@ -295,7 +308,9 @@ def test_history_that_was_set_aside_stays_so_whatever_its_trade_says_later() -> 
 
 
 @pytest.mark.req("R-21", "R-22")
-@pytest.mark.parametrize(("side", "cause", "shares"), [(Side.BUY, "EXTERNAL_BUY", 10), (Side.SELL, "EXTERNAL_SALE", -10)])
+@pytest.mark.parametrize(
+    ("side", "cause", "shares"), [(Side.BUY, "EXTERNAL_BUY", 10), (Side.SELL, "EXTERNAL_SALE", -10)]
+)
 def test_an_external_trade_is_booked_and_noted_for_the_next_cycle(side: Side, cause: str, shares: int) -> None:
     book = Book()
     book.see(leg(external=True, side=side, transaction_hash="0xhash"))

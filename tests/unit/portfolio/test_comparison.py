@@ -71,7 +71,11 @@ def test_a_balance_is_explained_by_those_fills_in_flight_that_add_up_to_it() -> 
 
 @pytest.mark.req("X-02")
 def test_the_oldest_fills_explain_a_balance_first_and_confirmed_ones_before_others() -> None:
-    fills = (unproven("late", 5, at_ms=T0 + 9), unproven("early", 5), unproven("sure", 5, confirmed=True, at_ms=T0 + 99))
+    fills = (
+        unproven("late", 5, at_ms=T0 + 9),
+        unproven("early", 5),
+        unproven("sure", 5, confirmed=True, at_ms=T0 + 99),
+    )
     assert exam(token(0, *fills), 5).explained == (("sure", "o"),)
     assert exam(token(0, *fills), 10).explained == (("sure", "o"), ("early", "o"))
 

@@ -34,14 +34,14 @@ from tests.unit.portfolio.markets import (
 )
 
 CONFIRMED = TradeStatus.CONFIRMED
+POLICY = ViewPolicy()
 DOLLAR = prices(yes=SHARE, no=SHARE)
 
 
-def corrected(shares: int, policy: ViewPolicy = ViewPolicy()) -> tuple[Book, ViewResult]:
+def corrected(shares: int, policy: ViewPolicy = POLICY) -> tuple[Book, ViewResult]:
     """A market in which YES at 1.00 turned out to be ``shares`` more than nothing."""
     book = Book()
-    for block in (50, 51):
-        result = book.look(chain(block, yes=shares), prices=DOLLAR, policy=policy)
+    result = book.look_twice({"yes": shares}, prices=DOLLAR, policy=policy)
     return book, result
 
 
@@ -109,8 +109,7 @@ def test_opposite_errors_do_not_cancel_out() -> None:
     book = Book()
     book.see(leg("y", status=CONFIRMED), leg("n", token_id=NO, status=CONFIRMED))
     book.look(chain(40, yes=10 * SHARE, no=10 * SHARE))
-    for block in (50, 51):
-        result = book.look(chain(block, yes=4 * SHARE, no=16 * SHARE))
+    result = book.look_twice({"yes": 4 * SHARE, "no": 16 * SHARE})
     assert result.drift_micro == 6 * SHARE
     (report,) = book.last(SettlementReport)
     assert (report.internal_size_micro, report.clob_size_micro) == (10 * SHARE, 10 * SHARE)
@@ -121,8 +120,7 @@ def test_opposite_errors_do_not_cancel_out() -> None:
 @pytest.mark.req("R-03")
 def test_a_token_without_a_price_counts_as_a_dollar() -> None:
     book = Book()
-    for block in (50, 51):
-        result = book.look(chain(block, yes=4 * SHARE), prices=())
+    result = book.look_twice({"yes": 4 * SHARE}, prices=())
     assert result.drift_micro == 4 * SHARE
     assert book.last(SettlementReport)[0].clob_size_micro == 4 * SHARE
 
@@ -137,8 +135,7 @@ def test_a_correction_is_one_report_with_both_sizes(held: int, balance: int, exp
     if held:
         book.see(leg(size=held * SHARE, status=CONFIRMED))
         book.look(chain(40, yes=held * SHARE))
-    for block in (50, 51):
-        result = book.look(chain(block, yes=balance * SHARE), prices=DOLLAR)
+    result = book.look_twice({"yes": balance * SHARE}, prices=DOLLAR)
     (report,) = book.last(SettlementReport)
     assert len(book.all(SettlementReport)) == 1
     assert (report.event_type, report.delta_type) == ("POSITION_DELTA", expected)
@@ -208,8 +205,7 @@ def test_a_merge_is_reported_and_alerted_but_not_paused_on() -> None:
         cash_micro=size,
         evidence="inferred",
     )
-    for block in (50, 51):
-        result = book.look(chain(block, yes=0, no=0), hints=(merged,))
+    result = book.look_twice({"yes": 0, "no": 0}, hints=(merged,))
     assert (result.drift_micro, result.pausing_drift_micro) == (size, 0)
     assert codes(book) == [("PORTFOLIO_SYNC_DISCREPANCY", "warn")]
 
@@ -236,8 +232,8 @@ def event() -> Book:
     """YES of 400, 300 and 200 in an event of three questions (R-06)."""
     book = Book(question(0), question(1), question(2), market_id=EVENT)
     for index, shares in enumerate((400, 300, 200)):
-        given = {"condition_id": f"0xc{index}", "token_id": f"y{index}", "status": CONFIRMED}
-        book.see(leg(f"t{index}", shares * SHARE, **given))
+        token, condition = f"y{index}", f"0xc{index}"
+        book.see(leg(token, shares * SHARE, condition_id=condition, token_id=token, status=CONFIRMED))
     book.look(chain(40, y0=400 * SHARE, y1=300 * SHARE, y2=200 * SHARE))
     return book
 
@@ -245,8 +241,7 @@ def event() -> Book:
 @pytest.mark.req("R-06", "S-04")
 def test_event_drift_is_the_largest_difference_of_the_payoffs_and_not_their_sum() -> None:
     book = event()
-    for block in (50, 51):
-        result = book.look(chain(block, y0=410 * SHARE, y1=320 * SHARE, y2=230 * SHARE))
+    result = book.look_twice({"y0": 410 * SHARE, "y1": 320 * SHARE, "y2": 230 * SHARE})
     assert (result.drift_micro, result.event_drift_micro, result.neg_risk) == (30 * SHARE, 30 * SHARE, True)
     reports = book.last(SettlementReport)
     assert [(report.market_id, report.drift_micro, report.neg_risk) for report in reports] == [
@@ -257,6 +252,16 @@ def test_event_drift_is_the_largest_difference_of_the_payoffs_and_not_their_sum(
     assert result.condition_ids == ("0xc0", "0xc1", "0xc2")
 
 
+@pytest.mark.req("R-06", "D-24")
+def test_the_drift_of_an_event_concerns_every_leg_that_is_held() -> None:
+    book = event()
+    result = book.look_twice({"y0": 1_000 * SHARE, "y1": 0, "y2": 200 * SHARE})
+    assert [report.market_id for report in book.last(SettlementReport)] == ["0xc0", "0xc1"]
+    assert result.condition_ids == ("0xc0", "0xc1", "0xc2")
+    result = event().look_twice({"y0": 400 * SHARE, "y1": 300 * SHARE, "y2": 200 * SHARE})
+    assert result.condition_ids == ()
+
+
 @pytest.mark.req("R-06")
 def test_tokens_that_differ_without_moving_a_payoff_are_corrected_reported_and_listed_as_issues() -> None:
     book = Book(question(0), question(1), market_id=EVENT)
@@ -264,8 +269,7 @@ def test_tokens_that_differ_without_moving_a_payoff_are_corrected_reported_and_l
     for token, condition in (("y0", "0xc0"), ("n0", "0xc0")):
         book.see(leg(token, size, token_id=token, condition_id=condition, status=CONFIRMED))
     book.look(chain(40, y0=size, n0=size))
-    for block in (50, 51):
-        result = book.look(chain(block, y0=0, n0=0, y1=size, n1=size))
+    result = book.look_twice({"y0": 0, "n0": 0, "y1": size, "n1": size})
     assert (result.event_drift_micro, result.drift_micro, codes(book)) == (0, 0, [])
     assert len(book.last(SettlementReport)) == 2
     assert [issue.subject for issue in book.last(IssueRow)] == ["y0", "n0", "y1", "n1"]
@@ -283,8 +287,7 @@ def test_a_structural_change_of_an_event_is_not_paused_on() -> None:
         evidence="inferred",
     )
     balances = {"y0": size + 400 * SHARE, "n0": size, "y1": 300 * SHARE, "y2": 200 * SHARE}
-    for block in (50, 51):
-        result = book.look(chain(block, **balances), hints=(split,))
+    result = book.look_twice(balances, hints=(split,))
     assert (result.event_drift_micro, result.pausing_drift_micro) == (size, 0)
     assert codes(book) == [("PORTFOLIO_SYNC_DISCREPANCY", "warn")]
 
@@ -296,8 +299,7 @@ def test_a_decided_question_is_no_scenario_any_more_and_a_winner_is_the_only_one
 ) -> None:
     book = event()
     decided = (Payout(condition_id="0xc0", numerators=numerators, denominator=1),)
-    for block in (50, 51):
-        result = book.look(chain(block, payouts=decided, y0=1_000 * SHARE, y1=310 * SHARE, y2=200 * SHARE))
+    result = book.look_twice({"y0": 1_000 * SHARE, "y1": 310 * SHARE, "y2": 200 * SHARE}, payouts=decided)
     assert result.event_drift_micro == expected * SHARE
 
 

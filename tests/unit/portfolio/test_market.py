@@ -17,7 +17,6 @@ from tests.property.portfolio.ledgers import carry, conversion, merge, redemptio
 from tests.unit.portfolio.markets import (
     CONDITION,
     EVENT,
-    MINUTE,
     NO,
     SHARE,
     T0,
@@ -135,8 +134,7 @@ def test_a_halted_market_goes_on_booking_and_is_not_halted_twice() -> None:
 @pytest.mark.req("L-12", "R-24")
 def test_settled_shares_below_zero_at_a_pinned_block_halt_the_market() -> None:
     book = book_of(tampered(settled_micro=-5))
-    book.see(leg("t2", token_id=NO, status=CONFIRMED))
-    assert not book.state.halted
+    assert book.see(leg("t2", token_id=NO, status=CONFIRMED)).state.halted == ""
     book.look(chain(50, yes=10 * SHARE, no=10 * SHARE))
     assert book.state.halted == "INV-03 yes: expected >= 0, was -5"
 
@@ -202,7 +200,14 @@ def test_a_message_that_raised_halts_the_market_and_leaves_its_books() -> None:
 
 @pytest.mark.req("L-14")
 def test_every_kind_of_adjustment_has_its_cause() -> None:
-    kinds = (split(1, 1), merge(1, 1), redemption(1, 1, 1), conversion(1, 1, (0,)), trade(1, Side.BUY, 1, 1), carry(1, 1, 1))
+    kinds = (
+        split(1, 1),
+        merge(1, 1),
+        redemption(1, 1, 1),
+        conversion(1, 1, (0,)),
+        trade(1, Side.BUY, 1, 1),
+        carry(1, 1, 1),
+    )
     assert [cause_of(entry) for entry in kinds] == [
         Cause.POSITION_SPLIT,
         Cause.POSITION_MERGED,

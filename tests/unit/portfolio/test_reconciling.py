@@ -273,6 +273,15 @@ def test_what_was_noted_between_cycles_is_told_once_by_the_next_view() -> None:
     assert book.look(chain(51, yes=10 * SHARE)).causes == ()
 
 
+@pytest.mark.req("R-23", "R-22")
+def test_trades_of_other_keys_before_the_first_cycle_are_history_and_no_drift() -> None:
+    book = Book()
+    book.see(leg(size=2_000 * SHARE, external=True, status=CONFIRMED))
+    result = book.look(chain(50, yes=2_000 * SHARE), opening=True)
+    assert (result.causes, result.drift_micro, book.state.noted) == ((), 0, ())
+    assert book.look(chain(51, yes=2_000 * SHARE)).drift_micro == 0
+
+
 @pytest.mark.req("L-29")
 def test_dust_is_compared_and_kept() -> None:
     book = Book()

@@ -21,9 +21,9 @@ class FakeQueries:
         self.known_tokens: list[dict[str, Any]] = []
         self.known_markets: list[dict[str, Any]] = []
 
-    def hold(
-        self, market: str, condition: str, index: int, shares: int, cost: int, question: int | None = None
-    ) -> None:
+    def hold(self, place: str, index: int, shares: int, cost: int, question: int | None = None) -> None:
+        """``place`` is the market and the condition, with a slash between."""
+        market, condition = place.split("/")
         token = f"{condition}-{index}"
         self.known_tokens.append({"token_id": token, "outcome_index": index})
         self.known_markets.append({"wallet": "main", "condition_id": condition, "question_index": question})

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from portfolio.outcomes import CycleStatus
 from portfolio.reports import render_operations, render_settlement
-from service.live import Follower, Kind, Line, Panel, Plain, cycle_line, delta_line, pause_line
+from service.live import Follower, Kind, Line, Panel, Plain, alert_line, cycle_line, delta_line, pause_line
 from storage.queries import ReportKind, Selection
 from tests.integration.storage import samples
 
@@ -53,8 +53,14 @@ def test_a_delta_names_sizes_drift_cause_and_evidence() -> None:
     line = delta_line(settlement(1))
     for words in ("UPDATED position", "400.0 → 388.4 pUSD", "drift 11.6", "EXTERNAL_SALE", "block 71234567"):
         assert words in line
-    assert "PAGE" not in line
-    assert "PAGE: above 500 pUSD" in delta_line(settlement(1, drift_micro=500_000_001))
+
+
+@pytest.mark.req("R-26")
+@pytest.mark.parametrize(("route", "word"), [("warn", "WARN"), ("page", "PAGE")])
+def test_an_alert_is_told_with_its_loudness_and_code(route: str, word: str) -> None:
+    line = alert_line(samples.alert(route=route))
+    assert line.text == f"{word} PORTFOLIO_SYNC_DISCREPANCY: The books were 11.60 pUSD off."
+    assert line.kind is Kind.ALERT
 
 
 @pytest.mark.req("S-06")

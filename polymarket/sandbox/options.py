@@ -1,0 +1,43 @@
+"""Options of a sandbox: of its world, and of the server in front of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorldOptions:
+    """How large and how lively a world is.
+
+    ``positions`` and ``orders`` None mean the small default portfolio. ``finality_blocks`` and ``confirm_blocks`` are
+    how far ``finalized`` and CONFIRMED lie behind the head.
+    """
+
+    seed: int = 7
+    block_time_ms: int = 2000
+    markets: int = 6
+    events: int = 1
+    protocol_v2_markets: int = 0
+    positions: int | None = None
+    orders: int | None = None
+    activity: bool = True
+    confirm_blocks: int = 3
+    finality_blocks: int = 5
+
+    def changed(self, changes: Mapping[str, Any]) -> WorldOptions:
+        """The same options with some of them changed."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerOptions:
+    """How the server listens and answers."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    latency_ms: int = 0
+    page_size: int = 100
+    data_lag_blocks: int = 0
+    log: bool = False

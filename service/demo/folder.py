@@ -1,0 +1,79 @@
+"""The demo's own directory: configuration file, database, log. It stays, so that one can look further afterwards."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from service.config import Config, load
+
+WALLET = "demo"
+STRATEGY = "market-maker"
+SECRETS = ("API_KEY", "API_SECRET", "API_PASSPHRASE")
+
+
+def make_folder() -> Path:
+    """A new directory with a short path, for the control socket lies in it."""
+    return Path(tempfile.mkdtemp(prefix="portfolio-sync-demo-", dir="/tmp"))
+
+
+def configure(folder: Path, info: Mapping[str, Any], storage_url: str) -> Config:
+    """Write the configuration of a service against the sandbox, and load it. Its credentials go to the environment."""
+    file = folder / "portfolio-sync.toml"
+    file.write_text(_text(folder, info, storage_url), encoding="utf-8")
+    for name in SECRETS:
+        os.environ[f"PORTFOLIO_SYNC_{WALLET.upper()}_{name}"] = info["wallet"][name.lower()]
+    return load(file)
+
+
+def _text(folder: Path, info: Mapping[str, Any], storage_url: str) -> str:
+    wallet, contracts = info["wallet"], info["contracts"]
+    return f"""# Made by `portfolio-sync demo`. The sandbox that it names ran only during the demo.
+
+[service]
+state_dir = "{folder}"
+log_format = "json"
+
+[sync]
+sync_interval_s = 3
+settle_window_s = 1
+timeout_ms = 3000
+
+[[wallets]]
+name = "{WALLET}"
+address = "{wallet["address"]}"
+signer_address = "{wallet["signer_address"]}"
+signature_type = {wallet["signature_type"]}
+
+[polymarket]
+clob_url = "{info["clob_url"]}"
+data_api_url = "{info["data_api_url"]}"
+gamma_url = "{info["gamma_url"]}"
+
+[polygon]
+rpc_url = "{info["rpc_url"]}"
+chain_id = {info["chain_id"]}
+collateral = "{contracts["collateral"]}"
+usdc_e = "{contracts["bridged_usdc"]}"
+wrapped_collateral = "{contracts["wrapped_collateral"]}"
+conditional_tokens = "{contracts["conditional_tokens"]}"
+neg_risk_adapter = "{contracts["neg_risk_adapter"]}"
+exchanges = ["{contracts["exchange"]}", "{contracts["neg_risk_exchange"]}"]
+position_contracts = ["{contracts["position_manager"]}"]
+multicall = "{contracts["multicall"]}"
+
+[storage]
+url = "{storage_url or f"sqlite:///{folder}/books.db"}"
+
+[strategies.{STRATEGY}]
+markets = [{", ".join(f'"{market}"' for market in info["markets"])}]
+
+[statsd]
+host = ""
+
+[http]
+bind = "127.0.0.1:0"
+"""

@@ -1,0 +1,230 @@
+"""The demo itself: sandbox, service and view together, until enough cycles were seen or somebody ends it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import gevent
+import msgspec
+from gevent.event import Event
+from rich.console import Console
+
+from actors.ports import AlertSink
+from polymarket.sandbox.control import SandboxControl, SandboxControlError
+from polymarket.sandbox.options import WorldOptions
+from polymarket.sandbox.process import SandboxProcess
+from portfolio.outcomes import Alert
+from portfolio.reasons import Route
+from service.bootstrap import open_outside, running
+from service.clock import SystemClock
+from service.config import Config
+from service.demo import summary
+from service.demo.faults import DEMO_SECONDS, parse_faults
+from service.demo.folder import configure, make_folder
+from service.demo.script import DEEDS, Deed, NothingToDo, announce
+from service.http import Servers
+from service.live import Follower, Kind, Line, Panel, Plain, View, alert_line
+from service.logs import set_up
+from service.process import Process
+
+LOOK_EVERY_S = 0.2
+FIRST_DEED_AFTER_S = 4
+NEXT_DEED_AFTER_S = 12
+LAST_LOOKS = 10
+LAST_LOOK_EVERY_S = 1.1
+"""Longer than the settling window of the demo's configuration."""
+
+WIDE = 200
+
+
+class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line asks for. ``cycles`` None: until somebody ends it."""
+
+    cycles: int | None
+    seed: int
+    faults: tuple[str, ...]
+    headless: bool
+    storage_url: str
+
+
+class ShownAlerts:
+    """The alert sink, with what it was told kept for the view."""
+
+    def __init__(self, inner: AlertSink) -> None:
+        """``inner`` is the configured one."""
+        self._inner = inner
+        self.alerts: deque[Alert] = deque()
+
+    def send(self, alert: Alert) -> None:
+        """Say it as configured; then show it, unless it is only for the log."""
+        self._inner.send(alert)
+        if alert.route != Route.LOG:
+            self.alerts.append(alert)
+
+
+class Demo:
+    """One run. The view gets every line; all of them are kept for the summary."""
+
+    def __init__(self, options: DemoOptions, sandbox: SandboxControl, view: View, sink: ShownAlerts) -> None:
+        """Nothing happens before ``follow``."""
+        self._options = options
+        self._sandbox = sandbox
+        self._view = view
+        self._clock = SystemClock()
+        self.lines: list[Line] = []
+        self.deeds: list[Deed] = []
+        self.ended = Event()
+        self._alerts = sink.alerts
+
+    def follow(self, process: Process) -> None:
+        """Show what the service finds, and let the script play, until it is enough."""
+        follower = self.follower = Follower(process.queries())
+        script: gevent.Greenlet[..., None] | None = None
+        try:
+            while not (self.ended.is_set() or process.ended.is_set() or self._enough(follower)):
+                for line in summary.told(follower.look()):
+                    self._show(line)
+                while self._alerts:
+                    self._show(alert_line(self._alerts.popleft()))
+                if script is None and follower.cycles:
+                    script = gevent.spawn(self._play)
+                self.ended.wait(LOOK_EVERY_S)
+        finally:
+            if script is not None:
+                script.kill()
+
+    def _enough(self, follower: Follower) -> bool:
+        return self._options.cycles is not None and follower.cycles >= self._options.cycles
+
+    def _play(self) -> None:
+        """Faults first, one after the other; then the deeds."""
+        gevent.sleep(FIRST_DEED_AFTER_S)
+        for fault in parse_faults(self._options.faults):
+            seconds = fault.seconds or DEMO_SECONDS
+            self._sandbox.add_fault(msgspec.structs.replace(fault, seconds=seconds))
+            self.say(f"the sandbox now plays {fault.kind} on {fault.target} for {seconds:g} s")
+            gevent.sleep(seconds)
+        for do in DEEDS:
+            self._do(do)
+            gevent.sleep(NEXT_DEED_AFTER_S)
+
+    def _do(self, do: Callable[[SandboxControl, int], Deed]) -> None:
+        try:
+            deed = do(self._sandbox, self._clock.now_ms())
+        except (NothingToDo, SandboxControlError) as error:
+            self.say(str(error))
+            return
+        self.deeds.append(deed)
+        self.say(announce(deed))
+
+    def say(self, text: str) -> None:
+        """A line of the demo's own."""
+        self._show(Line(kind=Kind.SCRIPT, at_ms=self._clock.now_ms(), text=text))
+
+    def keep(self, line: Line) -> None:
+        """For the summary alone."""
+        self.lines.append(line)
+
+    def _show(self, line: Line) -> None:
+        self.keep(line)
+        self._view.show(line)
+
+
+def run_demo(options: DemoOptions) -> int:
+    """Run it; 0 when it ended as asked, 1 when the service gave up."""
+    parse_faults(options.faults)
+    folder = make_folder()
+    world = WorldOptions(seed=options.seed, block_time_ms=1000, finality_blocks=2)
+    with SandboxProcess(world) as sandbox:
+        markets = sandbox.control.books()["markets"]
+        traded = [market["condition_id"] for market in markets if not market["neg_risk"]]
+        config = configure(folder, {**sandbox.info, "markets": traded}, options.storage_url)
+        return _run(options, sandbox.control, config, folder)
+
+
+def _run(options: DemoOptions, sandbox: SandboxControl, config: Config, folder: Path) -> int:
+    with (folder / "portfolio-sync.log").open("w", encoding="utf-8") as log:
+        set_up(config, log)
+        outside = open_outside(config)
+        sink = ShownAlerts(outside.sink)
+        outside = msgspec.structs.replace(outside, sink=sink)
+        with running(config, outside) as process, _serving(process, config) as port:
+            view = _view(options, f"portfolio-sync demo · http://127.0.0.1:{port}/v1/portfolio · {folder}")
+            demo = Demo(options, sandbox, view, sink)
+            with _ending(demo.ended):
+                try:
+                    demo.follow(process)
+                finally:
+                    view.close()
+            _tell(demo, sandbox, process, config)
+            return 1 if process.failure else 0
+
+
+@contextmanager
+def _serving(process: Process, config: Config) -> Iterator[int | None]:
+    """The read API and the control socket, so that other commands work beside the demo."""
+    servers = Servers(process, config)
+    servers.start()
+    try:
+        yield servers.tcp_port
+    finally:
+        servers.stop()
+
+
+@contextmanager
+def _ending(ended: Event) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the demo in order."""
+    handlers = [gevent.signal_handler(number, ended.set) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.cancel()
+
+
+def _view(options: DemoOptions, heading: str) -> View:
+    if options.headless or not sys.stdout.isatty():
+        view = Plain(sys.stdout)
+        view.show(Line(kind=Kind.NOTE, at_ms=SystemClock().now_ms(), text=heading))
+        return view
+    return Panel(Console(), heading)
+
+
+def _settled(sandbox: SandboxControl, process: Process) -> tuple[str, list[str]]:
+    """Let what is under way come to its end, with the sandbox's time in our hand; the last status, and what differs.
+
+    A difference is applied at its second look (D-12), and blocks count once they are final: both take a few blocks.
+    """
+    sandbox.pause()
+    sandbox.clear_faults()
+    status, wrong = "", ["no cycle was completed"]
+    for _ in range(LAST_LOOKS):
+        sandbox.mine()
+        gevent.sleep(LAST_LOOK_EVERY_S)
+        status = process.force_sync()["operations_report"]["status"]
+        wrong = summary.differences(process.queries(), sandbox.books())
+        if not wrong:
+            break
+    return status, wrong
+
+
+def _tell(demo: Demo, sandbox: SandboxControl, process: Process, config: Config) -> None:
+    """The summary, once nothing is under way any more."""
+    demo.say("the demo ends; a last look at both books")
+    status, wrong = _settled(sandbox, process)
+    for line in summary.told(demo.follower.look()):
+        demo.keep(line)
+    console = Console() if sys.stdout.isatty() else Console(width=WIDE, color_system=None)
+    if demo.deeds:
+        console.print(summary.table(summary.match(demo.deeds, demo.lines)))
+    console.print(f"cycles: {summary.cycles_text(demo.lines)}; the last one: {status}")
+    for text in wrong or ["the service's books equal the sandbox's own, to the base unit"]:
+        console.print(text)
+    console.print("look further:")
+    for hint in summary.hints(str(config.file)):
+        console.print(f"  {hint}", soft_wrap=True)

@@ -1,0 +1,93 @@
+"""The end of the demo: what was done, when it was found, by which cause, and where to look further."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from rich.table import Table
+
+from service.demo.script import Deed
+from service.live import PAUSED, Kind, Line, short
+from storage.queries import Queries
+
+OPENING = "OPENING"
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A deed with the report that found it, None while nothing has, and the strategies paused by it."""
+
+    deed: Deed
+    report: dict[str, Any] | None
+    paused: tuple[str, ...]
+
+
+def told(lines: Sequence[Line]) -> list[Line]:
+    """Lines worth showing: not the orders that strategies place and cancel, and what was there at the start as one."""
+    openings = [line for line in lines if line.kind is Kind.DELTA and line.row["cause"] == OPENING]
+    kept = [line for line in lines if line not in openings and not _ordinary(line)]
+    if not openings:
+        return kept
+    text = f"{len(openings)} positions were there before; taken over as the chain has them, at the Data API's cost"
+    return [Line(kind=Kind.NOTE, at_ms=openings[0].at_ms, text=text), *kept]
+
+
+def _ordinary(line: Line) -> bool:
+    return line.kind is Kind.DELTA and line.row["subject"] == "open_orders" and not line.row["drift_pusd"]
+
+
+def match(deeds: Sequence[Deed], lines: Sequence[Line]) -> list[Found]:
+    """The first report about each deed's market after it was done."""
+    rows = [line.row for line in lines if line.kind in {Kind.DELTA, Kind.PAUSE}]
+    found = []
+    for deed in deeds:
+        mine = [row for row in rows if row["market_id"] == deed.condition_id and row["synced_at_ms"] >= deed.at_ms]
+        deltas = [row for row in mine if row["event_type"] != PAUSED and row["subject"] == "position"]
+        paused = tuple(row["strategy_id"] for row in mine if row["event_type"] == PAUSED)
+        found.append(Found(deed=deed, report=deltas[0] if deltas else None, paused=paused))
+    return found
+
+
+def table(found: Sequence[Found]) -> Table:
+    """One row per deed."""
+    made = Table(title="what the sandbox did, and what the service made of it")
+    for name in ("the sandbox", "market", "found after", "drift", "cause", "evidence", "paused"):
+        made.add_column(name, overflow="fold")
+    for each in found:
+        report = each.report
+        made.add_row(
+            each.deed.name,
+            short(each.deed.condition_id),
+            "not found" if report is None else f"{(report['synced_at_ms'] - each.deed.at_ms) / 1000:.1f} s",
+            "-" if report is None else f"{report['drift_pusd']} pUSD",
+            "-" if report is None else report["cause"],
+            "-" if report is None else report["evidence"],
+            ", ".join(each.paused) or "-",
+        )
+    return made
+
+
+def cycles_text(lines: Sequence[Line]) -> str:
+    """How many cycles ended in which way."""
+    counts = Counter(line.row["status"] for line in lines if line.kind is Kind.CYCLE)
+    return ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "none"
+
+
+def differences(queries: Queries, books: Mapping[str, Any]) -> list[str]:
+    """Tokens whose shares differ between the service's books and the sandbox's, in words."""
+    ours = {row["token_id"]: row["shares_micro"] for row in queries.positions()}
+    theirs = {row["token_id"]: row["settled_micro"] + row["in_flight_micro"] for row in books["positions"]}
+    theirs = {token: shares for token, shares in theirs.items() if shares}
+    return [
+        f"token {short(token)}: ours {ours.get(token, 0)}, the sandbox's {theirs.get(token, 0)} (1e-6 shares)"
+        for token in sorted({*ours, *theirs})
+        if ours.get(token, 0) != theirs.get(token, 0)
+    ]
+
+
+def hints(file: str) -> list[str]:
+    """Commands that look further."""
+    commands = ("positions", "adjustments", "reports --kind settlement", "strategies", "replay")
+    return [f"portfolio-sync {command} --config {file}" for command in commands]

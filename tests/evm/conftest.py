@@ -1,0 +1,50 @@
+"""One node for all tests here; for each test a market, a wallet and a database of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.evm.command import Command
+from tests.evm.exchange import QuietExchange
+from tests.evm.market import ChainMarket
+from tests.support.evm import EvmNode, EvmUnavailable, required
+
+
+@pytest.fixture(scope="session")
+def node() -> Iterator[EvmNode]:
+    try:
+        node = EvmNode()
+    except EvmUnavailable as reason:
+        if required():
+            pytest.fail(f"PORTFOLIO_SYNC_REQUIRE_EVM is set, but {reason}")
+        pytest.skip(f"not run: {reason}")
+    with node:
+        yield node
+
+
+@pytest.fixture(scope="session")
+def wallets(node: EvmNode) -> Iterator[str]:
+    """Accounts for tests to take; the first deployed the contracts, the last ones have other parts."""
+    return iter(node.accounts[1:-3])
+
+
+@pytest.fixture
+def market(node: EvmNode, wallets: Iterator[str], request: pytest.FixtureRequest) -> ChainMarket:
+    market = ChainMarket(node, request.node.nodeid, node.web3.to_checksum_address(next(wallets)), node.accounts[-3])
+    market.open()
+    return market
+
+
+@pytest.fixture
+def exchange(market: ChainMarket) -> Iterator[QuietExchange]:
+    exchange = QuietExchange(market)
+    yield exchange
+    exchange.stop()
+
+
+@pytest.fixture
+def command(tmp_path: Path, node: EvmNode, exchange: QuietExchange, market: ChainMarket) -> Command:
+    return Command(tmp_path, node, exchange, market.wallet)

@@ -1,0 +1,122 @@
+"""`portfolio-sync sync` beside the ConditionalTokens contract: positions are the contract's, to the base unit.
+
+The Data API rounds, and stays at what it showed first; so equal to the last digit means read from the chain.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.evm.command import Command
+from tests.evm.exchange import QuietExchange
+from tests.evm.market import ChainMarket
+from tests.support.evm import EvmNode
+
+OPENING_MICRO = 1_234_567_891
+
+
+@pytest.fixture
+def opened(market: ChainMarket, exchange: QuietExchange, command: Command) -> Command:
+    """The wallet had split before the service first looked."""
+    market.run(market.split(OPENING_MICRO))
+    exchange.show({token: round(micro / 1e6, 4) for token, micro in market.balances().items()})
+    command.sync()
+    return command
+
+
+def causes(command: Command, cycle: dict[str, Any]) -> dict[str, set[tuple[str, int]]]:
+    """Cause → tokens and sizes of what one ``sync`` adjusted."""
+    since_ms = cycle["operations_report"]["synced_at_ms"]
+    found: dict[str, set[tuple[str, int]]] = {}
+    for row in command.read("adjustments", "--since-ms", str(since_ms)):
+        assert "inferred" in row["evidence"], row
+        found.setdefault(row["cause"], set()).add((row["token_id"], row["size_micro"]))
+    return found
+
+
+@pytest.mark.req("S-02", "S-14", "R-23", "L-13")
+def test_the_first_sync_opens_with_the_contracts_balances(opened: Command, market: ChainMarket) -> None:
+    assert opened.positions() == market.balances() == {str(market.yes): OPENING_MICRO, str(market.no): OPENING_MICRO}
+
+
+@pytest.mark.req("S-03", "L-13", "L-14", "L-16", "D-09")
+def test_after_a_split_a_transfer_and_a_merge_each_position_is_the_contracts(
+    opened: Command, market: ChainMarket
+) -> None:
+    yes, no = str(market.yes), str(market.no)
+    steps = (
+        (market.split(333_333_337), "POSITION_SPLIT", {(yes, 333_333_337), (no, 333_333_337)}),
+        (market.send(market.yes, 1_000_000_003), "TRANSFER_OUT", {(yes, -1_000_000_003)}),
+        (market.merge(567_901_225), "POSITION_MERGED", {(yes, -567_901_225), (no, -567_901_225)}),
+    )
+    for call, cause, changes in steps:
+        market.run(call)
+        cycle = opened.sync()
+        assert opened.positions() == market.balances(), cause
+        assert causes(opened, cycle) == {cause: changes}
+    assert market.balances() == {yes: 0, no: 1_000_000_003}
+    assert [row["token_id"] for row in opened.read("positions")] == [no], "a closed position is listed only with --all"
+
+
+@pytest.mark.req("S-03", "L-04", "D-09")
+def test_all_three_between_two_syncs_leave_the_contracts_balances(opened: Command, market: ChainMarket) -> None:
+    market.run(market.split(1), market.send(market.no, 500_000_007), market.merge(98_765_433), market.split(2))
+    cycle = opened.sync()
+    assert opened.positions() == market.balances()
+    assert market.balances() != {}
+    report = cycle["operations_report"]
+    assert Decimal(str(report["onchain_balance"])) * 1_000_000 == market.cash_micro()
+    assert report["onchain_reconciled"]
+
+
+@pytest.mark.req("S-21", "L-20")
+def test_syncing_sends_no_transaction_and_replays_to_the_stored_state(opened: Command, market: ChainMarket) -> None:
+    market.run(market.merge(7))
+    before = market.transactions()
+    opened.sync()
+    assert market.transactions() == before
+    (replayed,) = [opened.run("replay", "--json")]
+    assert replayed.code == 0, replayed.talk
+    assert replayed.document["equal"]
+
+
+@pytest.mark.req("S-12", "R-01")
+def test_a_wrong_chain_or_an_address_without_code_is_named_and_changes_nothing(
+    opened: Command, market: ChainMarket
+) -> None:
+    good, nobody = dict(opened.settings), str(opened.settings["adapter"])
+    market.run(market.merge(100_000_001))
+    cases = (
+        ({"chain_id": 137}, "the RPC's chain id was 31337, expected 137; check polygon.rpc_url"),
+        ({"conditional_tokens": nobody}, f"there was no contract at {nobody.lower()} on chain 31337"),
+        ({"pusd": nobody}, f"there was no contract at {nobody.lower()} on chain 31337"),
+    )
+    for bad, complaint in cases:
+        opened.settings = good | bad
+        ended = opened.run("sync", "--json")
+        report = ended.document["operations_report"]
+        assert report["status"] == "rpc_unavailable"
+        assert any(complaint in reason for reason in report["reasons"]), report["reasons"]
+        assert not report["onchain_reconciled"]
+        assert set(opened.positions().values()) == {OPENING_MICRO}
+    opened.settings = good
+    opened.sync()
+    assert opened.positions() == market.balances()
+
+
+@pytest.mark.req("X-02", "R-31")
+def test_what_a_reorganisation_of_the_chain_took_back_is_taken_back(
+    opened: Command, market: ChainMarket, node: EvmNode
+) -> None:
+    before = market.balances()
+    head = node.web3.eth.block_number
+    market.run(market.split(250_000_001))
+    opened.sync()
+    assert opened.positions() == market.balances() != before
+    node.reorganise(node.web3.eth.block_number - head)
+    assert market.balances() == before
+    opened.sync()
+    assert opened.positions() == before

@@ -1,0 +1,7 @@
+"""Replay tests write their journals with the whole actor system under the deterministic pump."""
+
+from __future__ import annotations
+
+from tests.support.worlds import build
+
+__all__ = ["build"]

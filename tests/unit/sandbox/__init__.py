@@ -1,0 +1,1 @@
+"""The sandbox's world: pure, seeded, and in agreement with itself."""
