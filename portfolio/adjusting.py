@@ -252,8 +252,11 @@ def _untracked(
     name: tuple[str, EconomicTime],
     prices: Mapping[str, int],
 ) -> tuple[Applied, tuple[EntryEffect, ...]]:
-    """An opening on the wallet's first cycle, else an unexplained change, said to be one."""
-    if view.opening:
+    """An opening on the wallet's first cycle, else an unexplained change, said to be one.
+
+    A token opens once: after a first cycle that was cut short, what changed since is a difference like any other.
+    """
+    if view.opening and not draft.state.adjusted(item.token_id):
         entry = _opening(draft, view, item, name, prices)
     else:
         cause = Cause.UNTRACKED_INCREASE if item.difference_micro > 0 else Cause.UNTRACKED_REDUCTION

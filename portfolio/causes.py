@@ -15,10 +15,15 @@ import msgspec
 from portfolio.comparison import TokenExam
 from portfolio.entries import Cause
 from portfolio.facts import Payout
+from portfolio.units import MICRO, div_half_even
 from portfolio.views import CauseHint
 
 EVENT_QUESTIONS_MIN = 2
 """A neg-risk event has at least two questions; where fewer are known, a conversion cannot be told."""
+
+
+NEAR_MICRO = 50_000
+"""0.05: a price so near to the mark is believed, however small the mark."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,12 +38,16 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wallet(msgspec.Struct, frozen=True, kw_only=True):
-    """What inference knows beside the changes: the unexplained cash, payouts, and questions per neg-risk market."""
+    """What inference knows beside the changes: the unexplained cash, payouts, and questions per neg-risk market.
+
+    ``marks`` are prices that a sale or purchase has to be near to be believed; a token without one has no such test.
+    """
 
     cash_micro: int
     block_number: int
     payouts: Mapping[str, Payout]
     yes_tokens: Mapping[str, tuple[tuple[int, str], ...]]
+    marks: Mapping[str, int] = {}
 
 
 def changes_of(market_id: str, exams: Sequence[TokenExam]) -> tuple[Change, ...]:
@@ -74,7 +83,7 @@ def infer(changes: Sequence[Change], wallet: Wallet) -> tuple[CauseHint, ...]:
         singles.extend(left)
     residual = wallet.cash_micro - sum(hint.cash_micro for hint in structural)
     if len(singles) == 1:
-        traded = _traded(singles[0], residual, evidence)
+        traded = _traded(singles[0], residual, wallet.marks, evidence)
         return (*structural, traded) if traded is not None else ()
     if residual != 0:
         return ()
@@ -121,12 +130,13 @@ def _redeemed(change: Change, payout: Payout, evidence: str) -> CauseHint:
     )
 
 
-def _traded(change: Change, cash_micro: int, evidence: str) -> CauseHint | None:
-    """A purchase or sale at a price between 0 and 1, a transfer when no cash moved, else nothing that is confirmed."""
+def _traded(change: Change, cash_micro: int, marks: Mapping[str, int], evidence: str) -> CauseHint | None:
+    """A purchase or sale at a believable price, a transfer when no cash moved, else nothing that is confirmed."""
     if cash_micro == 0:
         return _moved(change, evidence)
     paid = -cash_micro if change.shares_micro > 0 else cash_micro
-    if not 0 < paid <= abs(change.shares_micro):
+    shares = abs(change.shares_micro)
+    if not 0 < paid <= shares or not _believable(paid, shares, marks.get(change.token_id)):
         return None
     return CauseHint(
         cause=Cause.EXTERNAL_BUY if change.shares_micro > 0 else Cause.EXTERNAL_SALE,
@@ -135,6 +145,14 @@ def _traded(change: Change, cash_micro: int, evidence: str) -> CauseHint | None:
         cash_micro=cash_micro,
         evidence=evidence,
     )
+
+
+def _believable(paid_micro: int, shares_micro: int, mark_micro: int | None) -> bool:
+    """Whether a price lies between half and twice the mark, or within 0.05 of it: else the cash has another cause."""
+    if mark_micro is None:
+        return True
+    price = div_half_even(paid_micro * MICRO, shares_micro)
+    return mark_micro <= 2 * price <= 4 * mark_micro or abs(price - mark_micro) <= NEAR_MICRO
 
 
 def _moved(change: Change, evidence: str) -> CauseHint:

@@ -55,6 +55,7 @@ def close(gathered: Gathered, wallet: WalletState) -> CycleClosed:
         capital_micro=capital,
         cash_pending_micro=cash_pending,
         pending=pending if plan is not None else wallet.pending,
+        cash_alone=plan.settled_clean if plan is not None else wallet.cash_alone,
         discrepancy_alert_micro=gathered.discrepancy_alert_micro,
     )
 
@@ -67,9 +68,8 @@ def _cash(gathered: Gathered, wallet: WalletState) -> tuple[int | None, int]:
     if wallet.capital_micro is None:
         return plan.capital_micro, 0
     unexplained = plan.cash_unexplained_micro
-    if unexplained == 0 or not plan.settled_clean:
-        return None, 0
-    if unexplained == wallet.cash_pending_micro:
+    seen_alone = wallet.cash_alone and unexplained == wallet.cash_pending_micro
+    if unexplained != 0 and plan.settled_clean and seen_alone:
         return wallet.capital_micro + unexplained, 0
     return None, unexplained
 

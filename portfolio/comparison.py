@@ -61,7 +61,9 @@ def examine(token: TokenImage, balance_micro: int, block_time_ms: int, settle_wi
             return _exam(token, balance_micro, difference=expected, proven=proven, waiting=waiting)
     difference = balance_micro - token.settled_micro
     exam = _exam(token, balance_micro, difference=difference, waiting=bool(optional))
-    return msgspec.structs.replace(exam, absorbing=True)
+    # The difference takes every confirmed fill as settled, so the cash at this block is taken to hold theirs too.
+    confirmed_cash = sum(fill.cash_micro for fill in token.unproven if fill.confirmed)
+    return msgspec.structs.replace(exam, absorbing=True, explained_cash_micro=confirmed_cash)
 
 
 def _overdue(fill: UnprovenFill, settled_long_ago_ms: int) -> bool:

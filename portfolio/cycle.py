@@ -84,7 +84,7 @@ def plan(images: Sequence[MarketImage], readings: Readings, frame: Frame, wallet
     changes = [change for market_id, found in exams.items() for change in changes_of(market_id, found)]
     hints: tuple[CauseHint, ...] = ()
     if readings.balances is not None and unexplained is not None and wallet.opened:
-        hints = infer(changes, _inference(images, readings.balances, unexplained))
+        hints = _hints(images, readings, changes, unexplained, wallet)
     views = {}
     rows = _Rows.of(readings)
     for image in images:
@@ -143,11 +143,27 @@ def _chain_views(images: Iterable[MarketImage], balances: Balances | None) -> di
     }
 
 
-def _inference(images: Iterable[MarketImage], balances: Balances, cash_micro: int) -> Wallet:
+def _hints(
+    images: Sequence[MarketImage],
+    readings: Readings,
+    changes: Sequence[Change],
+    unexplained: int,
+    wallet: WalletState,
+) -> tuple[CauseHint, ...]:
+    """Causes of what changed since the last look, by the cash that moved since then; else of everything by all cash."""
+    waiting = {token.token_id: token.pending_micro for image in images for token in image.tokens if token.pending_micro}
+    new = [change for change in changes if waiting.get(change.token_id) != change.shares_micro]
+    latest = infer(new, _inference(images, readings, unexplained - wallet.cash_pending_micro))
+    return latest or infer(changes, _inference(images, readings, unexplained))
+
+
+def _inference(images: Iterable[MarketImage], readings: Readings, cash_micro: int) -> Wallet:
+    balances = readings.balances
     return Wallet(
         cash_micro=cash_micro,
-        block_number=balances.block_number,
-        payouts={payout.condition_id: payout for payout in balances.payouts},
+        block_number=balances.block_number if balances is not None else 0,
+        payouts={payout.condition_id: payout for payout in (balances.payouts if balances is not None else ())},
+        marks={row.token_id: row.price_micro for row in readings.positions or () if row.price_micro is not None},
         yes_tokens={
             image.market_id: tuple(
                 (token.question_index, token.token_id)

@@ -72,7 +72,8 @@ class CycleClosed(msgspec.Struct, frozen=True, kw_only=True, tag="cycle_closed")
     """A cycle ended, completed or skipped: one entry with its report and the digests of its certificates (D-16).
 
     ``orders_read_at_ms`` and ``capital_micro`` are None where this cycle proved nothing new about them.
-    ``cash_pending_micro`` is unexplained cash that waits for a second look.
+    ``cash_pending_micro`` is unexplained cash that waits for a second look; ``cash_alone`` says that no difference of
+    shares waited beside it.
     """
 
     report: OperationsReport
@@ -82,6 +83,7 @@ class CycleClosed(msgspec.Struct, frozen=True, kw_only=True, tag="cycle_closed")
     cash_pending_micro: int
     pending: tuple[PendingDrift, ...]
     discrepancy_alert_micro: int = 10_000_000
+    cash_alone: bool = False
 
 
 WalletEvent: TypeAlias = WalletDefined | MarketsRegistered | CycleClosed

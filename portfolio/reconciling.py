@@ -114,6 +114,9 @@ def _by_chain(draft: Draft, view: ExternalView, chain: ChainView) -> tuple[list[
     The legs of one cause are applied together: a token waits for another leg that has not had its second look.
     """
     block = f"balance at block {chain.block_number}"
+    if view.opening and draft.state.pending:
+        # An opening takes the balances as they are; what was seen before it is part of no difference (R-23).
+        draft.put(pending={key: value for key, value in draft.state.pending.items() if draft.state.adjusted(key)})
     exams = examine_market(image_of(draft.state), chain, view.policy.settle_window_ms)
     explained = [key for exam in exams for key in exam.explained]
     if explained:
@@ -122,7 +125,7 @@ def _by_chain(draft: Draft, view: ExternalView, chain: ChainView) -> tuple[list[
     for exam in exams:
         if exam.difference_micro == 0:
             _forget(draft, exam.token_id)
-        elif view.opening or _looked_twice(draft, view, exam, chain.block_number):
+        elif _opens(draft, view, exam) or _looked_twice(draft, view, exam, chain.block_number):
             ready[exam.token_id] = exam
     found = {token_id: exam.difference_micro for token_id, exam in ready.items()}
     waiting = [token_id for token_id in draft.state.pending if token_id not in ready]
@@ -139,6 +142,10 @@ def _first_hints(draft: Draft, ready: Mapping[str, TokenExam]) -> tuple[CauseHin
     """What the cash said when the ready differences were first seen."""
     pending = (draft.state.pending[token_id] for token_id in ready if token_id in draft.state.pending)
     return tuple(dict.fromkeys(hint for known in pending for hint in known.hints))
+
+
+def _hints_of(view: ExternalView, token_id: str) -> tuple[CauseHint, ...]:
+    return tuple(hint for hint in view.hints if any(token == token_id for token, _ in hint.legs))
 
 
 def _confirmed(exam: TokenExam, evidence: str, at_ms: int) -> Confirmed:
@@ -183,6 +190,11 @@ def _stand_in_exam(token: TokenImage, size_micro: int) -> TokenExam:
     )
 
 
+def _opens(draft: Draft, view: ExternalView, exam: TokenExam) -> bool:
+    """Whether the difference is the token's opening, which needs no second look (R-23)."""
+    return view.opening and not draft.state.adjusted(exam.token_id)
+
+
 def _looked_twice(draft: Draft, view: ExternalView, exam: TokenExam, block_number: int | None) -> bool:
     """Whether the same difference was seen in an earlier cycle and, where the chain gave both, at an earlier block."""
     known = draft.state.pending.get(exam.token_id)
@@ -193,7 +205,7 @@ def _looked_twice(draft: Draft, view: ExternalView, exam: TokenExam, block_numbe
             block_number=block_number,
             since_ms=draft.now_ms,
             cycle_id=view.cycle_id,
-            hints=tuple(hint for hint in view.hints if any(token == exam.token_id for token, _ in hint.legs)),
+            hints=_hints_of(view, exam.token_id),
         )
         draft.put(pending={**draft.state.pending, exam.token_id: pending})
         _pending_issue(draft, view, exam)

@@ -43,8 +43,8 @@ class BookedAdjustment(msgspec.Struct, frozen=True, kw_only=True):
 class PendingToken(msgspec.Struct, frozen=True, kw_only=True):
     """A difference that waits for its second look (R-05, D-12, D-14). ``block_number`` None: by the stand-in.
 
-    ``cycle_id`` is the cycle of the first look: one view taken twice is one look (L-19). ``hints`` are what the wallet's
-    cash said at that look: later movements of cash are not its.
+    ``cycle_id`` is the cycle of the first look: one view taken twice is one look (L-19). ``hints`` are what the
+    wallet's cash said at that look: later movements of cash are not its.
     """
 
     token_id: str
@@ -104,6 +104,11 @@ class MarketState(msgspec.Struct, frozen=True, kw_only=True):
     def position(self, token_id: str) -> Position:
         """The position in a token; an empty one where nothing was ever held."""
         return self.positions.get(token_id, Position(token_id=token_id))
+
+    def adjusted(self, token_id: str) -> bool:
+        """Whether an adjustment of the token stands: its books were opened or corrected before."""
+        standing = (booked for booked in self.adjustments.values() if not booked.superseded)
+        return any(effect.token_id == token_id for booked in standing for effect in booked.effects)
 
     @property
     def neg_risk(self) -> bool:

@@ -58,6 +58,7 @@ class WalletState(msgspec.Struct, frozen=True, kw_only=True):
     orders_read_at_ms: int | None = None
     capital_micro: int | None = None
     cash_pending_micro: int = 0
+    cash_alone: bool = False
     pending: tuple[PendingDrift, ...] = ()
 
     @property
@@ -120,6 +121,7 @@ def _close(state: WalletState, event: CycleClosed, now_ms: int) -> WalletStep:
         orders_read_at_ms=event.orders_read_at_ms or state.orders_read_at_ms,
         capital_micro=event.capital_micro if event.capital_micro is not None else state.capital_micro,
         cash_pending_micro=event.cash_pending_micro,
+        cash_alone=event.cash_alone,
         pending=event.pending,
     )
     rows: list[Outcome] = [report, *_status_alerts(state, report, now_ms)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TextIO
 
 import msgspec
@@ -19,8 +19,10 @@ from rich.panel import Panel as Box
 from rich.table import Table
 from rich.text import Text
 
-from portfolio.outcomes import Alert
+from actors.ports import Metrics
+from portfolio.outcomes import Alert, CycleStatus, DeltaType, OperationsReport
 from portfolio.reasons import ReasonCode, Route
+from portfolio.reports import render_operations
 from storage.queries import Queries, Record, ReportKind, Selection
 
 CYCLES_SHOWN = 12
@@ -116,9 +118,10 @@ def clock_time(at_ms: int) -> str:
 class Follower:
     """What is new in the stored state since the last look. Each report is given once."""
 
-    def __init__(self, queries: Queries) -> None:
-        """Begins with the first report there is."""
+    def __init__(self, queries: Queries, wallet: str | None = None) -> None:
+        """Begins with the first report there is; of one wallet, or of all."""
         self._queries = queries
+        self._wallet = wallet
         self._seen: set[tuple[Any, ...]] = set()
         self._since: dict[ReportKind, int] = {}
         self.cycles = 0
@@ -138,7 +141,7 @@ class Follower:
         return Line(kind=Kind.PAUSE if paused else Kind.DELTA, at_ms=row["synced_at_ms"], text=text, row=row)
 
     def _new(self, kind: ReportKind) -> list[Record]:
-        selection = Selection(since_ms=self._since.get(kind), limit=_PAGE)
+        selection = Selection(wallet=self._wallet, since_ms=self._since.get(kind), limit=_PAGE)
         fresh = []
         for row in reversed(self._queries.reports(kind, selection)):
             key = (kind, *(row.get(name) for name in _IDENTITY))
@@ -147,6 +150,40 @@ class Follower:
                 fresh.append(row)
                 self._since[kind] = row["synced_at_ms"]
         return fresh
+
+
+class CycleLines:
+    """The actors' ``Metrics`` port that also says each cycle in one line, for who runs the service on a terminal."""
+
+    def __init__(self, inner: Metrics, out: TextIO) -> None:
+        """``inner`` does the measuring."""
+        self._inner = inner
+        self._out = out
+        self._count = 0
+
+    def cycle(self, report: OperationsReport) -> None:
+        """Measure it and say it."""
+        self._inner.cycle(report)
+        self._count += 1
+        line = cycle_line(self._count, render_operations(report))
+        self._out.write(f"{clock_time(report.synced_at_ms)}  {line}\n")
+        self._out.flush()
+
+    def positions_synced(self, delta_type: DeltaType, count: int) -> None:
+        """As ``inner``."""
+        self._inner.positions_synced(delta_type, count)
+
+    def strategy_paused(self, strategy_id: str) -> None:
+        """As ``inner``."""
+        self._inner.strategy_paused(strategy_id)
+
+    def counted(self, name: str, count: int = 1) -> None:
+        """As ``inner``."""
+        self._inner.counted(name, count)
+
+    def known_statuses(self, statuses: Sequence[CycleStatus]) -> None:
+        """As ``inner``."""
+        self._inner.known_statuses(statuses)
 
 
 class View(Protocol):

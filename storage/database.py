@@ -191,7 +191,7 @@ def _caught(work: Callable[[], T]) -> tuple[T | None, BaseException | None]:
     """The result or the error as values: gevent's pool would print an error that the caller is about to handle."""
     try:
         return work(), None
-    except BaseException as error:  # raised again in the caller's greenlet
+    except BaseException as error:  # noqa: BLE001 - raised again in the caller's greenlet
         return None, error
 
 

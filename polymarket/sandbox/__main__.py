@@ -1,5 +1,5 @@
 """``python -m polymarket.sandbox``."""
 
-from polymarket.sandbox.command import build_app
+from polymarket.sandbox.command import app
 
-build_app()(prog_name="python -m polymarket.sandbox")
+app(prog_name="python -m polymarket.sandbox")

@@ -14,6 +14,10 @@ BLOCK_TIME = Annotated[int, typer.Option(min=10, help="Milliseconds from block t
 COUNT = Annotated[int | None, typer.Option(min=0, help="How many; the small default portfolio if not given.")]
 
 
+app = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
+
+
+@app.command()
 def main(
     *,
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
@@ -25,7 +29,7 @@ def main(
     positions: COUNT = None,
     orders: COUNT = None,
     activity: Annotated[bool, typer.Option(help="Let traders and the wallet's strategy act by themselves.")] = True,
-    finality_blocks: Annotated[int, typer.Option(min=0, help="How far finalized is behind latest.")] = 5,
+    finality_blocks: Annotated[int, typer.Option(min=0, help="How far finalized is behind latest.")] = 4,
     latency_ms: Annotated[int, typer.Option(min=0, help="Added to every answer.")] = 0,
     page_size: Annotated[int, typer.Option(min=1, help="Rows in a page of orders or trades.")] = 100,
     data_lag_blocks: Annotated[int, typer.Option(min=0, help="How far the Data API is behind the chain.")] = 0,
@@ -57,10 +61,3 @@ def main(
 def print_ready(info: dict[str, Any]) -> None:
     """The one line of JSON on stdout that says where the sandbox is."""
     typer.echo(msgspec.json.encode(info).decode())
-
-
-def build_app() -> typer.Typer:
-    """The command as an application."""
-    app = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
-    app.command()(main)
-    return app

@@ -108,7 +108,7 @@ class SandboxControl:
         return msgspec.convert(self._call("POST", "/advance", {"ms": ms}), WorldTime)
 
     def claim_neg_risk(self, market: str, *, neg_risk: bool) -> list[str]:
-        """Let Gamma and CLOB claim that of a market (condition id) or an event (neg-risk id); returns the conditions."""
+        """Let Gamma and CLOB claim so of a market (condition id) or event (neg-risk id); the conditions changed."""
         by_event = {"neg_risk_market_id": market, "neg_risk": neg_risk}
         by_market = {"condition_id": market, "neg_risk": neg_risk}
         is_event = any(row["neg_risk_market_id"] == market.lower() for row in self.books()["markets"])

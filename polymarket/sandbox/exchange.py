@@ -156,23 +156,6 @@ class Exchange:
         """Cancel every order of a resolved market."""
         self.cancel_where(lambda order: order.condition_id == condition_id, CANCELED_RESOLVED)
 
-    def best_prices(self, token: str) -> tuple[int | None, int | None]:
-        """Best bid and best ask of a token, orders on the other outcome included."""
-        bids, asks = self.levels(token)
-        return max(bids, default=None), min(asks, default=None)
-
-    def levels(self, token: str) -> tuple[dict[int, int], dict[int, int]]:
-        """Bids and asks of a token: open shares by price, orders on the other outcome at their complement."""
-        other = self._market(token).opposite(token)
-        bids: dict[int, int] = {}
-        asks: dict[int, int] = {}
-        for levels, side, mirrored in ((bids, BUY, SELL), (asks, SELL, BUY)):
-            for order in self.resting(token, side):
-                levels[order.terms.price] = levels.get(order.terms.price, 0) + order.remaining
-            for order in self.resting(other, mirrored):
-                levels[ONE - order.terms.price] = levels.get(ONE - order.terms.price, 0) + order.remaining
-        return bids, asks
-
     def available(self, address: str, market: Market, token: str) -> int:
         """Shares that can be sold: the balance less what unsettled matches still take from it."""
         balance = self._chain.balance(market.token_contract, address, int(token))

@@ -24,7 +24,7 @@ class WorldOptions:
     orders: int | None = None
     activity: bool = True
     confirm_blocks: int = 3
-    finality_blocks: int = 5
+    finality_blocks: int = 4
 
     def changed(self, changes: Mapping[str, Any]) -> WorldOptions:
         """The same options with some of them changed."""

@@ -16,7 +16,7 @@ def market_maker(world: World, index: int) -> Party:
 
 
 def quote(world: World, market: Market, maker: Party) -> None:
-    """Bid and ask one tick from the mid, taking what rests in between. Every second ask is a bid for the other outcome."""
+    """Bid and ask one tick from the mid, taking what is in the way. Every second ask bids for the other outcome."""
     yes, no = market.tokens
     bid = OrderTerms(token=yes, side=BUY, price=market.mid - market.tick, size=QUOTE_SIZE)
     ask = OrderTerms(token=yes, side=SELL, price=market.mid + market.tick, size=QUOTE_SIZE)
@@ -27,7 +27,7 @@ def quote(world: World, market: Market, maker: Party) -> None:
 
 
 def requote(world: World, condition_id: str, mid: int) -> None:
-    """Move a market's mark and the makers' quotes to another mid, if it leaves them room; orders in the way are filled."""
+    """Move a market's mark and its quotes to another mid, if that leaves them room; orders in the way are filled."""
     market = world.directory.by_condition[condition_id]
     if not 2 * market.tick <= mid <= ONE - 2 * market.tick:
         return

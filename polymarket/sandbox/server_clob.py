@@ -9,6 +9,7 @@ from flask import Response, request
 
 from polymarket.sandbox import addresses
 from polymarket.sandbox.amounts import ONE, decimal_text
+from polymarket.sandbox.depth import levels, midpoint
 from polymarket.sandbox.markets import Market
 from polymarket.sandbox.server_auth import UnauthorizedError, authenticate, authenticate_wallet
 from polymarket.sandbox.server_faults import met
@@ -145,12 +146,10 @@ class ClobReads:
         return view
 
     def _midpoint(self, market: Market, token: str) -> dict[str, Any]:
-        bid, ask = self._sandbox.world.exchange.best_prices(token)
-        middle = market.price_of(token) if bid is None or ask is None else (bid + ask) // 2
-        return {"mid": decimal_text(middle)}
+        return {"mid": decimal_text(midpoint(self._sandbox.world.exchange, market, token))}
 
     def _book(self, market: Market, token: str) -> dict[str, Any]:
-        bids, asks = self._sandbox.world.exchange.levels(token)
+        bids, asks = levels(self._sandbox.world.exchange, market, token)
         return {
             "market": market.condition_id,
             "asset_id": token,

@@ -11,14 +11,12 @@ from flask import Response, request
 from polymarket.sandbox.amounts import ONE, parse_decimal, rounded
 from polymarket.sandbox.books import TAKER, Fill, Operation, average_price
 from polymarket.sandbox.markets import Market
-from polymarket.sandbox.published import TokenView
-from polymarket.sandbox.server_faults import met
 from polymarket.sandbox.server_pages import BadCursorError, data_page
-from polymarket.sandbox.server_state import Route, Sandbox, answer, checksummed
+from polymarket.sandbox.server_positions import Positions, is_ours, shown_block
+from polymarket.sandbox.server_state import Route, Sandbox, answer
 
 _LARGEST_PAGE = 1000
 _MS_PER_S = 1000
-_DEFAULT_LAG = 30
 _HIDDEN_BY_DEFAULT = {"DEPOSIT", "WITHDRAWAL"}
 _SHOWN = {"TRADE", "SPLIT", "MERGE", "REDEEM", "CONVERSION", "DEPOSIT", "WITHDRAWAL"}
 
@@ -28,29 +26,18 @@ class DataApi:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
+        self._positions = Positions(sandbox)
 
     def routes(self) -> list[Route]:
         """Every path."""
         return [
-            ("GET", "/v2/positions", self._listing(self._positions)),
+            ("GET", "/v2/positions", self._listing(self._positions.rows)),
             ("GET", "/v2/trades", self._listing(self._trades)),
             ("GET", "/v2/activity", self._listing(self._activity)),
             ("GET", "/v2/resolutions", self._listing(self._resolutions)),
             ("GET", "/v2/value", self._value),
             ("GET", "/v2/status", self._status),
         ]
-
-    def block(self) -> int:
-        """The block that the present request shows: the head less the lag, or that of a fault."""
-        head = self._sandbox.world.chain.head.number - self._sandbox.data_lag_blocks
-        stale, lagging = met("stale"), met("lagging")
-        if stale is not None:
-            stale.hit()
-            head = int(stale.frozen["block"])
-        if lagging is not None:
-            lagging.hit()
-            head -= lagging.spec.blocks or _DEFAULT_LAG
-        return max(self._sandbox.world.chain.first_number, head)
 
     def _listing(self, make: Callable[[], list[dict[str, Any]]]) -> Callable[[], Response]:
         def view() -> Response:
@@ -63,75 +50,6 @@ class DataApi:
                 return _refusal(str(error), "cursor" if isinstance(error, BadCursorError) else "limit")
 
         return view
-
-    def _is_ours(self) -> bool:
-        return request.args.get("user", "").lower() == self._sandbox.world.wallet.address
-
-    def _positions(self) -> list[dict[str, Any]]:
-        """Rows by size or value; without ``filter_amount=0`` dust is hidden, as on the real service."""
-        smallest = parse_decimal(request.args.get("filter_amount", "0.1"))
-        status = request.args.get("status", "OPEN")
-        found = [row for row in self._all_positions(smallest) if _has_status(row, status)]
-        key = "current_size" if request.args.get("sort_by") == "TOKENS" else "current_value"
-        return sorted(found, key=lambda row: (-row[key], row["token_id"]))
-
-    def _all_positions(self, smallest: int) -> list[dict[str, Any]]:
-        world, block = self._sandbox.world, self.block()
-        if not self._is_ours():
-            return []
-        rows = []
-        for token in world.published.tokens():
-            market, view = world.directory.by_token[token], world.published.view(token, block)
-            size = world.balance(market, token, block)
-            if view is not None and (size == 0 or size >= smallest):
-                rows.append(self._position(market, token, view, size))
-        return rows
-
-    def _position(self, market: Market, token: str, view: TokenView, size: int) -> dict[str, Any]:
-        event = self._sandbox.world.directory.event_of[market.condition_id]
-        cost, price = view.average * size // ONE, market.price_of(token)
-        value = price * size // ONE
-        gain = value - cost
-        percent = round(100 * gain / cost, 4) if cost else 0.0
-        other = market.opposite(token)
-        return {
-            "proxy_wallet": self._sandbox.world.wallet.address,
-            "token_id": token,
-            "condition_id": market.condition_id,
-            "current_size": rounded(size, 4),
-            "avg_price": rounded(view.average, 4),
-            "entry_cost_usdc": rounded(cost, 4),
-            "entry_fees_usdc": rounded(view.fees, 5),
-            "total_cost_usdc": rounded(cost + view.fees, 5),
-            "current_price": rounded(price, 4),
-            "current_value": rounded(value, 4),
-            "total_size": rounded(view.bought, 4),
-            "realized_pnl": rounded(view.realized, 4),
-            "unrealized_pnl": rounded(gain, 4),
-            "total_pnl": rounded(gain + view.realized, 4),
-            "percent_pnl": percent,
-            "percent_realized_pnl": percent,
-            "status": "OPEN" if size else "CLOSED",
-            "redeemable": market.closed and size > 0,
-            "mergeable": self._sandbox.world.balance(market, other) > 0 and size > 0,
-            "negative_risk": market.claimed_neg_risk,
-            "archived": False,
-            "title": market.question,
-            "slug": market.slug,
-            "icon": "",
-            "event_id": event.event_id,
-            "event_slug": event.slug,
-            "outcome": market.outcome_of(token),
-            "outcome_index": market.index_of(token),
-            "opposite_outcome": market.outcome_of(other),
-            "opposite_token_id": other,
-            "end_date": "2027-12-31",
-            "last_event_at": view.last_ms // _MS_PER_S,
-            "first_entry_at": view.first_ms // _MS_PER_S,
-            "name": "sandbox",
-            "profile_image": "",
-            "verified": False,
-        }
 
     def _trades(self) -> list[dict[str, Any]]:
         """One row for each executed order of the wallet; only as taker unless asked otherwise."""
@@ -211,13 +129,13 @@ class DataApi:
         }
 
     def _operations(self) -> list[Operation]:
-        if not self._is_ours():
+        if not is_ours(self._sandbox):
             return []
         start, end = (request.args.get(name) for name in ("start", "end"))
         condition = request.args.get("condition", "").lower()
         return [
             operation
-            for operation in self._sandbox.world.published.operations_until(self.block())
+            for operation in self._sandbox.world.published.operations_until(shown_block(self._sandbox))
             if (not condition or operation.condition_id in condition.split(","))
             and (not start or operation.at_ms >= int(start) * _MS_PER_S)
             and (not end or operation.at_ms <= int(end) * _MS_PER_S)
@@ -229,12 +147,12 @@ class DataApi:
         return [_resolution(market) for market in markets if market is not None and market.closed]
 
     def _value(self) -> Response:
-        rows = self._all_positions(0)
+        rows = self._positions.all_rows(0)
         value = round(sum(row["current_value"] for row in rows), 4)
-        return answer({"data": {"proxy_wallet": checksummed(self._sandbox.world.wallet.address), "value": value}})
+        return answer({"data": {"proxy_wallet": self._sandbox.world.wallet.address, "value": value}})
 
     def _status(self) -> Response:
-        chain, block = self._sandbox.world.chain, self.block()
+        chain, block = self._sandbox.world.chain, shown_block(self._sandbox)
         shown = chain.block(block) or chain.head
         lag = max(0, self._sandbox.clock.now_ms() // _MS_PER_S - shown.timestamp_s)
         behind = chain.head.number - block
@@ -252,13 +170,6 @@ class DataApi:
         }
         computed = _iso(self._sandbox.clock.now_ms())
         return answer({"data": {"computed_at": computed, "age_seconds": 0, "serving": serving, "ingestion": ingestion}})
-
-
-def _has_status(row: dict[str, Any], status: str) -> bool:
-    if status == "CLOSED":
-        return bool(row["status"] == "CLOSED")
-    flags = {"REDEEMABLE": "redeemable", "MERGEABLE": "mergeable"}
-    return bool(row["status"] == "OPEN" and (status not in flags or row[flags[status]]))
 
 
 def _resolution(market: Market) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from polymarket.sandbox.options import WorldOptions
 from polymarket.sandbox.published import Published
 from polymarket.sandbox.trading import BUY, CONFIRMED, FAILED, MINED, SELL, Order, OrderTerms, Party, Trade
 
+LONGEST_LEAP = 5_000
 _FIRST_BLOCK = 80_000_000
 _MS_PER_S = 1000
 
@@ -78,8 +79,14 @@ class World:
         self._next_block_ms = now_ms
 
     def advance(self, now_ms: int) -> int:
-        """Produce every block due until ``now_ms``; returns how many. Time never goes back."""
+        """Produce every block due until ``now_ms``; returns how many. Time never goes back.
+
+        After a leap of more than :data:`LONGEST_LEAP` blocks (a suspended machine) only the last of them are produced:
+        the chain then has a gap in its time, never in its numbers.
+        """
         produced = 0
+        due = (now_ms - self._next_block_ms) // self.options.block_time_ms
+        self._next_block_ms += max(0, due - LONGEST_LEAP) * self.options.block_time_ms
         while self._next_block_ms <= now_ms:
             self._produce(self._next_block_ms)
             self._next_block_ms += self.options.block_time_ms

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import typer
 
 from service.cli.application import build, build_polytraders
 from service.cli.failures import Exit, explain, say
@@ -20,8 +22,8 @@ def polytraders(arguments: Sequence[str] | None = None) -> int:
     return _run(build_polytraders, arguments, "polytraders")
 
 
-def _run(builder: object, arguments: Sequence[str] | None, name: str) -> int:
-    application = builder()  # type: ignore[operator]
+def _run(builder: Callable[[], typer.Typer], arguments: Sequence[str] | None, name: str) -> int:
+    application = builder()
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         application(given, prog_name=name)

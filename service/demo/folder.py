@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from service.config import Config, load
+from service.config.credentials import PARTS, prefix_of
 
-WALLET = "demo"
 STRATEGY = "market-maker"
-SECRETS = ("API_KEY", "API_SECRET", "API_PASSPHRASE")
 
 
 def make_folder() -> Path:
@@ -21,15 +21,19 @@ def make_folder() -> Path:
 
 
 def configure(folder: Path, info: Mapping[str, Any], storage_url: str) -> Config:
-    """Write the configuration of a service against the sandbox, and load it. Its credentials go to the environment."""
+    """Write the configuration of a service against the sandbox, and load it. Its credentials go to the environment.
+
+    In a database of somebody else's the wallet has a name of its own: what an earlier demo left there is another world.
+    """
+    name = f"demo-{secrets.token_hex(3)}" if storage_url else "demo"
     file = folder / "portfolio-sync.toml"
-    file.write_text(_text(folder, info, storage_url), encoding="utf-8")
-    for name in SECRETS:
-        os.environ[f"PORTFOLIO_SYNC_{WALLET.upper()}_{name}"] = info["wallet"][name.lower()]
+    file.write_text(_text(folder, info, name, storage_url), encoding="utf-8")
+    for part in PARTS:
+        os.environ[f"{prefix_of(name)}_{part}"] = info["wallet"][part.lower()]
     return load(file)
 
 
-def _text(folder: Path, info: Mapping[str, Any], storage_url: str) -> str:
+def _text(folder: Path, info: Mapping[str, Any], name: str, storage_url: str) -> str:
     wallet, contracts = info["wallet"], info["contracts"]
     return f"""# Made by `portfolio-sync demo`. The sandbox that it names ran only during the demo.
 
@@ -43,7 +47,7 @@ settle_window_s = 1
 timeout_ms = 3000
 
 [[wallets]]
-name = "{WALLET}"
+name = "{name}"
 address = "{wallet["address"]}"
 signer_address = "{wallet["signer_address"]}"
 signature_type = {wallet["signature_type"]}

@@ -55,8 +55,9 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
 class ShownAlerts:
     """The alert sink, with what it was told kept for the view."""
 
-    def __init__(self, inner: AlertSink) -> None:
+    def __init__(self, inner: AlertSink, wallet: str) -> None:
         """``inner`` is the configured one."""
+        self.wallet = wallet
         self._inner = inner
         self.alerts: deque[Alert] = deque()
 
@@ -80,10 +81,11 @@ class Demo:
         self.deeds: list[Deed] = []
         self.ended = Event()
         self._alerts = sink.alerts
+        self._wallet = sink.wallet
 
     def follow(self, process: Process) -> None:
         """Show what the service finds, and let the script play, until it is enough."""
-        follower = self.follower = Follower(process.queries())
+        follower = self.follower = Follower(process.queries(), self._wallet)
         script: gevent.Greenlet[..., None] | None = None
         try:
             while not (self.ended.is_set() or process.ended.is_set() or self._enough(follower)):
@@ -140,18 +142,33 @@ def run_demo(options: DemoOptions) -> int:
     parse_faults(options.faults)
     folder = make_folder()
     world = WorldOptions(seed=options.seed, block_time_ms=1000, finality_blocks=2)
-    with SandboxProcess(world) as sandbox:
+    sandbox = SandboxProcess(world)
+    try:
+        with _without_interrupts():
+            sandbox.start()
         markets = sandbox.control.books()["markets"]
         traded = [market["condition_id"] for market in markets if not market["neg_risk"]]
         config = configure(folder, {**sandbox.info, "markets": traded}, options.storage_url)
         return _run(options, sandbox.control, config, folder)
+    finally:
+        sandbox.stop()
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """A process that is started here keeps Ctrl-C out for its life: it ends when we end it, after the last look."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _run(options: DemoOptions, sandbox: SandboxControl, config: Config, folder: Path) -> int:
     with (folder / "portfolio-sync.log").open("w", encoding="utf-8") as log:
         set_up(config, log)
         outside = open_outside(config)
-        sink = ShownAlerts(outside.sink)
+        sink = ShownAlerts(outside.sink, config.wallets[0].name)
         outside = msgspec.structs.replace(outside, sink=sink)
         with running(config, outside) as process, _serving(process, config) as port:
             view = _view(options, f"portfolio-sync demo · http://127.0.0.1:{port}/v1/portfolio · {folder}")
@@ -195,7 +212,7 @@ def _view(options: DemoOptions, heading: str) -> View:
     return Panel(Console(), heading)
 
 
-def _settled(sandbox: SandboxControl, process: Process) -> tuple[str, list[str]]:
+def _settled(sandbox: SandboxControl, process: Process, config: Config) -> tuple[str, list[str]]:
     """Let what is under way come to its end, with the sandbox's time in our hand; the last status, and what differs.
 
     A difference is applied at its second look (D-12), and blocks count once they are final: both take a few blocks.
@@ -207,7 +224,7 @@ def _settled(sandbox: SandboxControl, process: Process) -> tuple[str, list[str]]
         sandbox.mine()
         gevent.sleep(LAST_LOOK_EVERY_S)
         status = process.force_sync()["operations_report"]["status"]
-        wrong = summary.differences(process.queries(), sandbox.books())
+        wrong = summary.differences(process.queries(), config.wallets[0].name, sandbox.books())
         if not wrong:
             break
     return status, wrong
@@ -216,14 +233,18 @@ def _settled(sandbox: SandboxControl, process: Process) -> tuple[str, list[str]]
 def _tell(demo: Demo, sandbox: SandboxControl, process: Process, config: Config) -> None:
     """The summary, once nothing is under way any more."""
     demo.say("the demo ends; a last look at both books")
-    status, wrong = _settled(sandbox, process)
+    try:
+        status, wrong = _settled(sandbox, process, config)
+        verdict = wrong or ["the service's books equal the sandbox's own, to the base unit"]
+    except (SandboxControlError, OSError):
+        status, verdict = "skipped", ["the sandbox has ended already, so the books were not compared with its own"]
     for line in summary.told(demo.follower.look()):
         demo.keep(line)
-    console = Console() if sys.stdout.isatty() else Console(width=WIDE, color_system=None)
+    console = Console(highlight=False) if sys.stdout.isatty() else Console(width=WIDE, color_system=None)
     if demo.deeds:
         console.print(summary.table(summary.match(demo.deeds, demo.lines)))
-    console.print(f"cycles: {summary.cycles_text(demo.lines)}; the last one: {status}")
-    for text in wrong or ["the service's books equal the sandbox's own, to the base unit"]:
+    console.print(f"cycles: {summary.cycles_text(demo.lines)}; the last look: {status}")
+    for text in verdict:
         console.print(text)
     console.print("look further:")
     for hint in summary.hints(str(config.file)):

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from service.demo.script import Deed
 from service.live import PAUSED, Kind, Line, short
-from storage.queries import Queries
+from storage.queries import Queries, Selection
 
 OPENING = "OPENING"
 
@@ -60,7 +60,7 @@ def table(found: Sequence[Found]) -> Table:
         made.add_row(
             each.deed.name,
             short(each.deed.condition_id),
-            "not found" if report is None else f"{(report['synced_at_ms'] - each.deed.at_ms) / 1000:.1f} s",
+            "not yet" if report is None else f"{(report['synced_at_ms'] - each.deed.at_ms) / 1000:.1f} s",
             "-" if report is None else f"{report['drift_pusd']} pUSD",
             "-" if report is None else report["cause"],
             "-" if report is None else report["evidence"],
@@ -75,9 +75,9 @@ def cycles_text(lines: Sequence[Line]) -> str:
     return ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "none"
 
 
-def differences(queries: Queries, books: Mapping[str, Any]) -> list[str]:
+def differences(queries: Queries, wallet: str, books: Mapping[str, Any]) -> list[str]:
     """Tokens whose shares differ between the service's books and the sandbox's, in words."""
-    ours = {row["token_id"]: row["shares_micro"] for row in queries.positions()}
+    ours = {row["token_id"]: row["shares_micro"] for row in queries.positions(Selection(wallet=wallet))}
     theirs = {row["token_id"]: row["settled_micro"] + row["in_flight_micro"] for row in books["positions"]}
     theirs = {token: shares for token, shares in theirs.items() if shares}
     return [

@@ -10,18 +10,20 @@ import pytest
 from tests.evm.command import Command
 from tests.evm.exchange import QuietExchange
 from tests.evm.market import ChainMarket
-from tests.support.evm import EvmNode, EvmUnavailable, required
+from tests.support.evm import EvmNode, EvmUnavailable, install, required
 
 
 @pytest.fixture(scope="session")
-def node() -> Iterator[EvmNode]:
+def node(request: pytest.FixtureRequest) -> Iterator[EvmNode]:
     try:
-        node = EvmNode()
+        # An installation takes a while; its one line is for whoever waits, not for the captured output.
+        with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            modules = install()
     except EvmUnavailable as reason:
         if required():
             pytest.fail(f"PORTFOLIO_SYNC_REQUIRE_EVM is set, but {reason}")
         pytest.skip(f"not run: {reason}")
-    with node:
+    with EvmNode(modules) as node:
         yield node
 
 

@@ -90,7 +90,8 @@ class QuietExchange:
 
     def _gamma_row(self) -> Body:
         market = self._market
-        return captured("nautilus_http/gamma_market.json") | {
+        template: Body = captured("nautilus_http/gamma_market.json")
+        return template | {
             "conditionId": "0x" + market.condition.hex(),
             "questionID": "0x" + market.question_id.hex(),
             "clobTokenIds": json.dumps([str(market.yes), str(market.no)]),
@@ -108,7 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
     exchange: ClassVar[QuietExchange]
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self) -> None:  # noqa: N802 - the base class's name
+    def do_GET(self) -> None:
         target = urlsplit(self.path)
         if target.path.startswith("/data/") and not self._signed(target.path):
             self._send(401, {"error": "Unauthorized/Invalid api key"})

@@ -13,6 +13,8 @@ NO_PARENT = b"\0" * 32
 INDEX_SETS = (1, 2)
 WEALTH_MICRO = 1_000_000 * 1_000_000
 PUSD_MICRO = 52_341_654_321
+OPENING_MICRO = 1_234_567_891
+"""What a test's wallet holds of each outcome when the service first looks."""
 
 
 class ChainMarket:
@@ -30,7 +32,7 @@ class ChainMarket:
         self.yes, self.no = (contract.getPositionId(usdc, collection).call() for collection in collections)
 
     def open(self) -> None:
-        """The question is asked; the wallet gets pUSD and bridged USDC, and lets the contract take the latter."""
+        """Ask the question, give the wallet pUSD and bridged USDC, and split :data:`OPENING_MICRO` of the latter."""
         node, bank = self.node, self.node.accounts[0]
         contract = node.conditional_tokens
         usdc = node.erc20("usdc_e").functions
@@ -39,6 +41,7 @@ class ChainMarket:
             (bank, node.erc20("pusd").functions.mint(self.wallet, PUSD_MICRO)),
             (bank, usdc.mint(self.wallet, WEALTH_MICRO)),
             (self.wallet, usdc.approve(contract.address, WEALTH_MICRO)),
+            self.split(OPENING_MICRO),
         )
 
     def split(self, micro: int) -> tuple[ChecksumAddress, Any]:

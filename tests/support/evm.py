@@ -14,6 +14,7 @@ they are installed on first use. What the tests then do with a market stands in 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -26,7 +27,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from eth_typing import ChecksumAddress
 from web3 import HTTPProvider, Web3
@@ -62,14 +63,19 @@ def install() -> Path:
         raise EvmUnavailable("npm was not found, which brings the EVM node. On Debian: apt install npm")
     sys.stderr.write("setup: npm ci in tests/evm: an EVM node and built contracts\n")
     try:
-        done = subprocess.run([npm, "ci"], cwd=HOME, capture_output=True, text=True, timeout=INSTALL_WITHIN_S)
+        done = subprocess.run(
+            [npm, "ci"], cwd=HOME, capture_output=True, check=False, text=True, timeout=INSTALL_WITHIN_S
+        )
     except subprocess.TimeoutExpired:
         raise EvmUnavailable(
             f"npm ci in tests/evm had not ended after {INSTALL_WITHIN_S} s; is its registry up?"
         ) from None
     if done.returncode != 0:
-        said = [line for line in done.stderr.splitlines() if line.startswith("npm error")]
-        raise EvmUnavailable(f"npm ci in tests/evm failed: {'; '.join(said[:3]) or f'exit {done.returncode}'}")
+        said = [line.removeprefix("npm error ") for line in done.stderr.splitlines() if line.startswith("npm error ")]
+        why = "; ".join(said[:2]) or f"exit {done.returncode}"
+        raise EvmUnavailable(
+            f"npm ci in tests/evm failed ({why}); can npm reach its registry, and is this Linux on x86-64?"
+        )
     stamp.write_text(wanted, encoding="ascii")
     return modules
 
@@ -110,27 +116,26 @@ def _built(package: Path, name: str) -> dict[str, Any]:
 
 
 class EvmNode:
-    """A chain of its own on a free port, a block a second, with the contracts deployed; ``with EvmNode() as node``.
+    """A chain of its own on a free port, a block a second, with the contracts deployed; ``with EvmNode(install()) as node``.
 
     The accounts are the node's own, unlocked and rich in gas; ``accounts[0]`` deployed the contracts and mints.
     """
 
-    def __init__(self) -> None:
-        self._artifacts = Artifacts(install())
+    def __init__(self, modules: Path) -> None:
+        """``modules`` is what :func:`install` gave; nothing is started yet."""
+        self._artifacts = Artifacts(modules)
         self._process: subprocess.Popen[str] | None = None
         self._said: deque[str] = deque(maxlen=20)
         self._port = 0
         self._listening = threading.Event()
         self._addresses: dict[str, ChecksumAddress] = {}
 
-    def __enter__(self) -> EvmNode:
+    def __enter__(self) -> Self:
         command = [str(self._artifacts.anvil), "--port=0", "--block-time=1", "--order=fifo", f"--chain-id={CHAIN_ID}"]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
         try:
-            self._listening.wait(START_WITHIN_S)
-            if not self._port:
-                raise RuntimeError(f"anvil did not listen within {START_WITHIN_S} s; it said: {' | '.join(self._said)}")
+            self._await_listening()
             self._deploy()
         except BaseException:
             self.stop()
@@ -150,12 +155,18 @@ class EvmNode:
 
     def _listen(self, process: subprocess.Popen[str]) -> None:
         """Read what the node says to its end, so that it never waits for us; the port stands in one line of it."""
-        for line in process.stdout or ():
-            self._said.append(line.strip())
-            if line.startswith("Listening on "):
-                self._port = int(line.rpartition(":")[2])
-                self._listening.set()
+        with process.stdout or io.StringIO() as lines:
+            for line in lines:
+                self._said.append(line.strip())
+                if line.startswith("Listening on "):
+                    self._port = int(line.rpartition(":")[2])
+                    self._listening.set()
         self._listening.set()
+
+    def _await_listening(self) -> None:
+        self._listening.wait(START_WITHIN_S)
+        if not self._port:
+            raise RuntimeError(f"anvil did not listen within {START_WITHIN_S} s; it said: {' | '.join(self._said)}")
 
     @property
     def url(self) -> str:

@@ -23,6 +23,7 @@ from actors.stages import CoordinatorSettings
 from actors.supervisor import Escalate, Supervisor
 from actors.writer import LedgerWriter
 from messages.addresses import (
+    REPORTER,
     WRITER,
     Address,
     coordinator_address,
@@ -33,6 +34,7 @@ from messages.addresses import (
 )
 from messages.control import Command
 from messages.cycle import SyncAsked
+from messages.ledger import JournalEntry
 from portfolio import closing
 from portfolio.events import GateConfigured
 from portfolio.gate import TradeGate, trade_gate
@@ -149,10 +151,9 @@ class Harness:
         self.ledger = Ledger(self.database)
         self.ledger.hold(Leases(self.database).acquire(WALLET, "test", self.clock.now_ms()))
         self.books = rebuild(WALLET, Journal(self.database).read(WALLET))
-        outbox = Outbox(self.database)
         Supervisor.start(self.system, self._restart, self._escalate, self.board, self.sink)
-        LedgerWriter.start(self.system, self.ledger, outbox)
-        Reporter.start(self.system, self.sink, self.metrics, outbox, self.answers)
+        LedgerWriter.start(self.system, self.ledger, Outbox(self.database))
+        self._start_actor(REPORTER)
         for address in (gate_address(WALLET), ingest_address(WALLET), *sorted(self.books.markets)):
             self._start_actor(Address(address))
         self.post.tell(gate_address(WALLET), self.gate_config)
@@ -167,6 +168,8 @@ class Harness:
 
     def _start_actor(self, address: Address) -> None:
         match kind_of(address):
+            case "reporter":
+                Reporter.start(self.system, self.sink, self.metrics, Outbox(self.database), self.answers)
             case "gate":
                 StrategyGate.start(address, self.system, self.books.gate, self.board)
             case "ingest":
@@ -245,7 +248,9 @@ class Harness:
         """The actor itself, as no other actor ever gets it."""
         ref = self.post.ref(address)
         assert ref is not None, f"nobody is at {address}"
-        return ref._actor  # noqa: SLF001 - tests look behind the reference
+        found = ref._actor_weakref()
+        assert found is not None, f"the actor at {address} is dead"
+        return found
 
     @property
     def writer(self) -> LedgerWriter:
@@ -269,6 +274,10 @@ class Harness:
         rows = self.queries.reports(ReportKind.SETTLEMENT, Selection())
         found = [dict(row) for row in rows if row["event_type"] == event_type]
         return sorted(found, key=lambda row: (row["synced_at_ms"], row["market_id"], row["subject"]))
+
+    def journal(self) -> list[JournalEntry]:
+        """All entries of the wallet's stream."""
+        return list(Journal(self.database).read(WALLET))
 
     def rebuilt(self) -> Books:
         """The books as the journal tells them."""

@@ -25,6 +25,10 @@ from tests.integration.sandbox.conftest import TIMEOUT_S, clob_get, clob_pages, 
 pytestmark = pytest.mark.req("X-07")
 
 ROOT = Path(__file__).resolve().parents[3]
+HEADER_FIELDS = (
+    "parentHash sha3Uncles miner stateRoot transactionsRoot receiptsRoot logsBloom difficulty number gasLimit "
+    "gasUsed timestamp extraData mixHash nonce baseFeePerGas"
+)
 
 
 def gamma(process: SandboxProcess, path: str, **params: Any) -> Any:
@@ -245,7 +249,7 @@ def test_metadata_can_deny_that_a_market_is_neg_risk_while_its_ids_prove_it(stil
 
 def test_a_block_hash_is_that_of_its_own_header(still: SandboxProcess) -> None:
     block = rpc(still, "eth_getBlockByNumber", "latest", False)["result"]
-    names = ["parentHash", "sha3Uncles", "miner", "stateRoot", "transactionsRoot", "receiptsRoot", "logsBloom", "difficulty", "number", "gasLimit", "gasUsed", "timestamp", "extraData", "mixHash", "nonce", "baseFeePerGas"]
+    names = HEADER_FIELDS.split()
     numbers = {"difficulty", "number", "gasLimit", "gasUsed", "timestamp", "baseFeePerGas"}
     header = [_integer(block[name]) if name in numbers else bytes.fromhex(block[name][2:]) for name in names]
     assert "0x" + keccak(rlp.encode(header)).hex() == block["hash"]
@@ -270,7 +274,7 @@ def test_json_rpc_errors_have_their_codes(still: SandboxProcess, method: str, pa
 
 
 def test_json_rpc_answers_batches_in_order(still: SandboxProcess) -> None:
-    calls = [{"jsonrpc": "2.0", "id": n, "method": "eth_chainId", "params": []} for n in (5, 6)]
+    calls: list[dict[str, Any]] = [{"jsonrpc": "2.0", "id": n, "method": "eth_chainId", "params": []} for n in (5, 6)]
     answers = requests.post(still.urls["rpc_url"], json=calls, timeout=TIMEOUT_S).json()
     assert [(one["id"], one["result"]) for one in answers] == [(5, "0x89"), (6, "0x89")]
     broken = requests.post(still.urls["rpc_url"], data=b"{", timeout=TIMEOUT_S).json()

@@ -282,6 +282,32 @@ def test_without_a_process_the_state_is_shown_and_nothing_may_trade(
     assert json_of(capsys, "health", "--json", "--config", books, code=1)["status"] == "red"
 
 
+# -- as owner, where no process runs ---------------------------------------------------------------------------------
+
+
+@pytest.mark.req("D-22", "S-06", "S-07", "L-20")
+def test_without_a_process_the_gate_is_changed_by_taking_the_lease(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    where = ["--config", str(configured(tmp_path))]
+    who = ["--reviewed-by", "alice", "--reason", "checked"]
+    assert main(["pause-strategy", "--strategy-id", "default", *who, *where]) == 0
+    assert main(["kill-switch", "on", *who, *where]) == 0
+    capsys.readouterr()
+    assert json_of(capsys, "strategies", "--json", *where)[0]["pause_reason"] == "by alice: checked"
+    assert json_of(capsys, "kill-switch", "status", "--json", *where) == {"active": True}
+    assert main(["resume-strategy", "--strategy-id", "default", *who, *where]) == 0
+    assert main(["resume-strategy", "--strategy-id", "default", *who, *where]) == 1
+    assert "error: strategy default is not paused" in capsys.readouterr().err
+    assert json_of(capsys, "replay", "--json", *where)["equal"]
+    assert main(["replay", *where]) == 0
+
+
+def test_replay_wants_a_journal_that_is_there(capsys: pytest.CaptureFixture[str], books: Path, tmp_path: Path) -> None:
+    assert main(["replay", "--journal", str(tmp_path / "none.jsonl"), "--config", str(books)]) == 1
+    assert "is no file" in capsys.readouterr().err
+
+
 # -- with a running process -----------------------------------------------------------------------------------------
 
 

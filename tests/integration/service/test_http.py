@@ -189,6 +189,18 @@ def test_a_process_that_cannot_answer_is_unavailable(servers: Servers, process: 
     assert (answer.status_code, answer.json()["error"][:11]) == (503, "the process")
 
 
+def test_an_unexpected_error_is_said_without_its_details(
+    servers: Servers, process: FakeProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise RuntimeError("with-a-secret")
+
+    monkeypatch.setattr(process, "describe", broken)
+    document = got(servers, "/v1/dump", 500)
+    assert "RuntimeError" in document["error"]
+    assert "with-a-secret" not in document["error"]
+
+
 def test_a_large_body_is_refused(servers: Servers) -> None:
     answer = requests.post(url(servers, "/v1/kill-switch"), data=b"x" * 70_000, headers=TOKEN, timeout=5)
     assert answer.status_code == 413

@@ -176,6 +176,50 @@ def test_a_hint_that_does_not_match_exactly_what_is_found_is_not_used(wrong: Cau
     assert entry.cause is Cause.UNTRACKED_REDUCTION
 
 
+MERGED = hint(Cause.POSITION_MERGED, 4 * SHARE, yes=-4 * SHARE, no=-4 * SHARE)
+
+
+@pytest.mark.req("L-14", "R-05")
+def test_the_cause_is_what_the_cash_said_at_the_first_look() -> None:
+    book = holding(10 * SHARE, 10 * SHARE)
+    book.look(chain(50, yes=6 * SHARE, no=6 * SHARE), hints=(MERGED,))
+    book.look(chain(51, yes=6 * SHARE, no=6 * SHARE))
+    assert [type(entry) for entry in book.entries()] == [Merge]
+
+
+@pytest.mark.req("L-14", "R-05")
+def test_cash_that_moved_after_the_first_look_names_no_cause() -> None:
+    book = holding(10 * SHARE, 10 * SHARE)
+    book.look(chain(50, yes=6 * SHARE, no=6 * SHARE))
+    book.look(chain(51, yes=6 * SHARE, no=6 * SHARE), hints=(MERGED,))
+    assert [type(entry) for entry in book.entries()] == [Carry, Carry]
+
+
+@pytest.mark.req("L-14", "R-05")
+def test_a_leg_waits_for_the_other_leg_of_its_cause() -> None:
+    """And is applied without the cause once the other leg turns out to be something else."""
+    book = holding(10 * SHARE, 10 * SHARE)
+    book.look(chain(50, yes=6 * SHARE, no=6 * SHARE), hints=(MERGED,))
+    book.look(chain(51, yes=6 * SHARE, no=5 * SHARE))
+    assert book.entries() == ()
+    book.look(chain(52, yes=6 * SHARE, no=5 * SHARE))
+    assert [type(entry) for entry in book.entries()] == [Carry, Carry]
+    assert (book.shares(), book.shares(NO)) == (6 * SHARE, 5 * SHARE)
+
+
+@pytest.mark.req("L-14")
+def test_a_cause_that_holds_is_used_beside_one_that_does_not() -> None:
+    book = Book(question(0), question(1), market_id=EVENT)
+    tokens = ("y0", "n0", "y1")
+    for token in tokens:
+        book.see(leg(token, condition_id=f"0xc{token[1]}", token_id=token, status=TradeStatus.CONFIRMED))
+    book.look(chain(40, y0=10 * SHARE, n0=10 * SHARE, y1=10 * SHARE))
+    merged = hint(Cause.POSITION_MERGED, SHARE, "0xc0", y0=-SHARE, n0=-SHARE)
+    wrong = hint(Cause.EXTERNAL_SALE, SHARE, "0xc1", y1=-3 * SHARE)
+    looked_twice(book, wrong, merged, y0=9 * SHARE, n0=9 * SHARE, y1=8 * SHARE)
+    assert [type(entry) for entry in book.entries()] == [Merge, Carry]
+
+
 @pytest.mark.req("R-13", "L-14")
 def test_an_unexplained_reduction_leaves_at_own_cost_and_an_increase_comes_in_at_the_mark() -> None:
     book = looked_twice(holding(10 * SHARE), yes=6 * SHARE, no=2 * SHARE)

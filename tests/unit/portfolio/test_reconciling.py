@@ -101,6 +101,20 @@ def test_while_fills_are_under_way_a_difference_waits_for_the_settling_window() 
     assert (held.settled_micro, held.in_flight_micro) == (3 * SHARE, 5 * SHARE)
 
 
+@pytest.mark.req("R-05", "X-02", "D-12")
+def test_a_difference_stays_the_same_one_while_a_fill_settles_beside_it() -> None:
+    book = Book()
+    book.see(leg(size=5 * SHARE))
+    book.look(chain(50, yes=3 * SHARE))
+    book.look(chain(51, yes=8 * SHARE))
+    held = book.position()
+    assert (held.settled_micro, held.in_flight_micro) == (8 * SHARE, 0)
+    assert book.fill().fill.settled_by == "balance at block 51"
+    (entry,) = book.entries()
+    assert isinstance(entry, Carry)
+    assert entry.shares_micro == 3 * SHARE
+
+
 @pytest.mark.req("R-05", "X-02")
 def test_a_balance_settles_the_fills_that_explain_it() -> None:
     book = Book()
@@ -155,6 +169,26 @@ def test_an_opening_is_applied_at_the_first_look_and_is_no_issue() -> None:
     result = book.look(chain(50, yes=10 * SHARE), opening=True)
     assert (book.shares(), result.drift_micro, result.causes) == (10 * SHARE, 0, ("OPENING",))
     assert book.last(IssueRow) == ()
+
+
+@pytest.mark.req("R-23", "L-12")
+def test_an_opening_takes_the_balance_as_it_is_whatever_was_seen_before_it() -> None:
+    book = Book()
+    book.look(chain(0, yes=SHARE))
+    book.see(leg(size=2 * SHARE, side=Side.SELL, status=CONFIRMED))
+    book.look(chain(0, yes=SHARE), opening=True)
+    assert (book.shares(), book.position().settled_micro, book.state.pending) == (SHARE, SHARE, {})
+    assert not book.state.halted
+
+
+@pytest.mark.req("R-23", "D-11")
+def test_a_token_opens_once_even_when_the_first_cycle_was_cut_short() -> None:
+    book = Book()
+    book.look(chain(50, yes=10 * SHARE), opening=True)
+    book.look(chain(51, yes=12 * SHARE, no=SHARE), opening=True)
+    assert (book.shares(), book.shares(NO), list(book.state.pending)) == (10 * SHARE, SHARE, [YES])
+    result = book.look(chain(52, yes=12 * SHARE, no=SHARE), opening=True)
+    assert (book.shares(), result.causes) == (12 * SHARE, ("UNTRACKED_INCREASE",))
 
 
 @pytest.mark.req("S-12", "R-01", "D-13")

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
 from structlog.testing import capture_logs
 
 from portfolio.outcomes import Severity
-from service.alerting import Alerting, AlertNotDelivered
+from service.alerting import Alerting, AlertNotDelivered, open_alerting
+from service.config import load
 from tests.integration.storage import samples
 
 
@@ -62,3 +70,45 @@ def test_an_alert_that_a_channel_refuses_is_raised_and_logged_once() -> None:
             with pytest.raises(AlertNotDelivered, match="alert-1"):
                 alerting.send(samples.alert())
     assert (len(lines), len(channels.sent)) == (1, 2)
+
+
+@pytest.fixture
+def received() -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """A web hook on a port, and what it was sent."""
+    bodies: list[dict[str, Any]] = []
+
+    class Hook(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_arguments: object) -> None:
+            """Nothing."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hook)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_port, bodies
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+# Apprise imports a module that Python 3.13 no longer has; it knows how to do without.
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+@pytest.mark.req("S-05")
+def test_a_configured_channel_gets_the_alert_and_an_unusable_one_is_said(
+    received: tuple[int, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    port, bodies = received
+    file = tmp_path / "c.toml"
+    file.write_text(f'[alerts]\nurls = ["json://127.0.0.1:{port}/hook", "nonsense://token"]\n', encoding="utf-8")
+    with capture_logs() as lines:
+        alerting = open_alerting(load(file, {"HOME": "/"}, secrets_needed=False))
+        alerting.send(samples.alert(route="page"))
+    assert bodies[0]["title"] == "PAGE PORTFOLIO_SYNC_DISCREPANCY"
+    assert bodies[0]["type"] == "failure"
+    unusable = [line for line in lines if line["event"] == "alert channel unusable"]
+    assert [line["key"] for line in unusable] == ["alerts.urls[1]"]
+    assert "token" not in str(lines)

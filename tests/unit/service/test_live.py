@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from portfolio.outcomes import CycleStatus
+from portfolio.outcomes import CycleStatus, DeltaType, OperationsReport
 from portfolio.reports import render_operations, render_settlement
-from service.live import Follower, Kind, Line, Panel, Plain, alert_line, cycle_line, delta_line, pause_line
+from service.live import CycleLines, Follower, Kind, Line, Panel, Plain, alert_line, cycle_line, delta_line, pause_line
+from service.telemetry import NoMetrics
 from storage.queries import ReportKind, Selection
 from tests.integration.storage import samples
 
@@ -27,6 +28,7 @@ class FakeQueries:
     def reports(self, kind: ReportKind, selection: Selection) -> list[dict[str, Any]]:
         since = selection.since_ms or 0
         rows = [row for row in self.stored[kind] if row["synced_at_ms"] >= since]
+        rows = [row for row in rows if selection.wallet in {None, row["wallet"]}]
         return sorted(rows, key=lambda row: -row["synced_at_ms"])
 
 
@@ -82,6 +84,33 @@ def test_every_report_is_followed_once_and_findings_come_before_their_cycle() ->
     queries.add(ReportKind.SETTLEMENT, settlement(10, market_id="0xother"))
     assert [line.kind for line in follower.look()] == [Kind.DELTA, Kind.CYCLE]
     assert follower.cycles == 2
+
+
+def test_only_the_wanted_wallet_is_followed() -> None:
+    queries = FakeQueries()
+    queries.add(ReportKind.OPERATIONS, operations(10))
+    assert Follower(queries, "other").look() == []  # type: ignore[arg-type]
+    assert len(Follower(queries, samples.WALLET).look()) == 1  # type: ignore[arg-type]
+
+
+def test_a_service_on_a_terminal_says_each_cycle_and_still_measures_it() -> None:
+    class Measured(NoMetrics):
+        def __init__(self) -> None:
+            self.cycles = 0
+
+        def cycle(self, report: OperationsReport) -> None:
+            self.cycles += 1
+
+    out, inner = io.StringIO(), Measured()
+    lines = CycleLines(inner, out)
+    lines.known_statuses(())
+    lines.counted("late_answer")
+    lines.positions_synced(DeltaType.ADDED, 1)
+    lines.strategy_paused("maker")
+    lines.cycle(samples.operations())
+    lines.cycle(samples.operations())
+    assert inner.cycles == 2
+    assert [line[:22].split()[1:] for line in out.getvalue().splitlines()] == [["cycle", "1"], ["cycle", "2"]]
 
 
 def test_plain_lines_carry_time_and_kind() -> None:

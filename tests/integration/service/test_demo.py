@@ -1,0 +1,90 @@
+"""The demo and the sandbox command as processes: they start, show, and end as asked."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+import requests
+
+ROOT = Path(__file__).parents[3]
+
+
+def started(*arguments: str, folder: Path) -> subprocess.Popen[str]:
+    """The command line as a process of its own, in a process group of its own, as a terminal does it."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PORTFOLIO_SYNC")}
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "bin" / "portfolio-sync"), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**environ, "PYTHONPATH": str(ROOT), "HOME": str(folder)},
+        start_new_session=True,
+    )
+
+
+@pytest.fixture
+def made_folders() -> Iterator[list[Path]]:
+    """Directories that demos leave for looking further; here nobody looks."""
+    import shutil
+
+    folders: list[Path] = []
+    yield folders
+    for folder in folders:
+        shutil.rmtree(folder)
+
+
+def folder_of(shown: str) -> Path:
+    """The directory that a demo names at its end."""
+    found = re.search(r"--config (\S+)/portfolio-sync\.toml", shown)
+    assert found, shown
+    return Path(found.group(1))
+
+
+@pytest.mark.req("X-07")
+def test_the_demo_ends_after_its_cycles_with_equal_books(tmp_path: Path, made_folders: list[Path]) -> None:
+    process = started("demo", "--cycles", "2", "--headless", "--seed", "5", folder=tmp_path)
+    shown, said = process.communicate(timeout=90)
+    assert process.returncode == 0, said
+    made_folders.append(folder_of(shown))
+    assert len(re.findall(r" cycle +\d+ +ok ", shown)) >= 2, shown
+    assert "the service's books equal the sandbox's own, to the base unit" in shown
+    assert said == ""
+
+
+@pytest.mark.req("X-07")
+def test_ctrl_c_ends_the_demo_in_order(tmp_path: Path, made_folders: list[Path]) -> None:
+    process = started("demo", "--headless", folder=tmp_path)
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if " cycle " in line:
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    shown, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    made_folders.append(folder_of(shown))
+    assert "books equal the sandbox's own" in shown
+    assert said == ""
+
+
+@pytest.mark.req("X-07")
+def test_the_sandbox_prints_where_it_is_and_plays_the_wanted_faults(tmp_path: Path) -> None:
+    process = started("sandbox", "--seed", "3", "--faults", "clob:http_503", folder=tmp_path)
+    assert process.stdout is not None
+    try:
+        info = msgspec.json.decode(process.stdout.readline())
+        answer = requests.get(f"{info['clob_url']}/time", timeout=5)
+        assert (info["seed"], answer.status_code) == (3, 503)
+    finally:
+        process.terminate()
+        _, said = process.communicate(timeout=20)
+    assert (process.returncode, said) == (0, "")

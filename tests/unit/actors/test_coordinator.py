@@ -1,0 +1,218 @@
+"""The coordinator: one cycle at a time, who must answer by when, and which answers are believed."""
+
+from __future__ import annotations
+
+import pytest
+
+from messages.reads import ReadBalances, ReadMarkets, ReadOpenOrders, ReadPositions, ReadTrades
+from portfolio.facts import FailureKind
+from portfolio.outcomes import CycleStatus
+from tests.support.moves import Deal, move, trade
+from tests.support.system import INTERVAL_MS, Build
+from tests.unit.actors.worlds import SHARE, cursor, running, want
+
+
+@pytest.mark.req("S-01")
+def test_cycles_follow_each_other_at_the_interval(build: Build) -> None:
+    harness = running(build())
+    harness.runtime.run_for(10 * INTERVAL_MS)
+    starts = [report.synced_at_ms for report in harness.metrics.reports]
+    assert len(starts) == 11
+    assert {later - earlier for earlier, later in zip(starts, starts[1:], strict=False)} == {INTERVAL_MS}
+
+
+@pytest.mark.req("S-01")
+def test_requests_during_a_cycle_are_joined_to_one_next_cycle(build: Build) -> None:
+    """Three callers ask while a cycle waits: it is not run twice at a time, and one more serves all three."""
+    harness = running(build())
+    harness.venue.held.add(ReadOpenOrders)
+    want(harness, "first")
+    asked = harness.venue.count(ReadOpenOrders)
+    want(harness, "second", "third", "fourth")
+    assert harness.venue.count(ReadOpenOrders) == asked, "nothing runs beside it"
+    assert harness.answers.given == {}
+    harness.venue.release()
+    harness.runtime.run_until_idle()
+    assert harness.venue.count(ReadOpenOrders) == asked + 1
+    answers = {request_id: detail for request_id, (_, detail, _) in harness.answers.given.items()}
+    assert answers["second"] == answers["third"] == answers["fourth"] != answers["first"]
+    assert answers["first"] == harness.metrics.reports[-2].cycle_id
+
+
+@pytest.mark.req("S-01")
+def test_a_cycle_on_demand_moves_the_next_interval(build: Build) -> None:
+    """The interval counts from the last cycle; no second timer runs beside it."""
+    harness = running(build())
+    harness.runtime.run_for(INTERVAL_MS // 2)
+    want(harness, "now")
+    harness.runtime.run_for(2 * INTERVAL_MS)
+    starts = [report.synced_at_ms - harness.metrics.reports[0].synced_at_ms for report in harness.metrics.reports]
+    assert starts == [0, INTERVAL_MS // 2, 3 * INTERVAL_MS // 2, 5 * INTERVAL_MS // 2]
+
+
+@pytest.mark.req("S-11", "D-11")
+def test_the_deadline_closes_a_cycle_that_nobody_answers_and_names_what_it_waited_for(build: Build) -> None:
+    harness = running(build())
+    harness.venue.held.add(ReadOpenOrders)
+    want(harness, "")
+    harness.runtime.run_for(INTERVAL_MS)
+    report = harness.metrics.reports[-1]
+    assert report.status is CycleStatus.STALE
+    assert "deadline passed at stage witnesses: orders" in report.reasons[0]
+    harness.venue.held.clear()
+    harness.runtime.run_for(INTERVAL_MS)
+    assert harness.metrics.reports[-1].status is CycleStatus.OK
+
+
+@pytest.mark.req("S-01", "D-11")
+def test_a_late_answer_is_dropped_by_its_correlation(build: Build) -> None:
+    """The list asked for by a cycle that is over says nothing to the one that runs now."""
+    harness = running(build())
+    harness.venue.held.add(ReadOpenOrders)
+    want(harness, "")
+    late = harness.venue.waiting.pop()
+    harness.runtime.run_for(INTERVAL_MS)
+    reports = len(harness.metrics.reports)
+    assert len(harness.venue.waiting) == 1, "the next cycle waits for its own answer"
+    harness.venue.hide_orders = bool
+    late()
+    harness.runtime.run_until_idle()
+    assert len(harness.metrics.reports) == reports
+    harness.venue.hide_orders = None
+    harness.venue.release()
+    harness.runtime.run_until_idle()
+    assert harness.metrics.reports[-1].status is CycleStatus.OK
+    assert [row["order_id"] for row in harness.queries.orders()] == ["order-1"]
+
+
+@pytest.mark.req("S-13", "R-27")
+@pytest.mark.parametrize(("age_ms", "status"), [(30_000, CycleStatus.OK), (30_001, CycleStatus.STALE)])
+def test_a_chain_whose_head_is_older_than_the_interval_skips_the_cycle(
+    build: Build, age_ms: int, status: CycleStatus
+) -> None:
+    harness = running(build())
+    move(harness.venue, "0xa-yes", 50 * SHARE)
+    harness.cycle()
+    harness.venue.block_age_ms = age_ms
+    report = harness.cycle()
+    assert report.status is status
+    assert harness.shares()["0xa-yes"] == (150 if status is CycleStatus.OK else 100) * SHARE
+    assert ("STALE_DATA" in harness.sink.codes()) is (status is CycleStatus.STALE)
+
+
+@pytest.mark.req("R-01")
+def test_without_the_data_api_positions_come_from_the_chain(build: Build) -> None:
+    harness = running(build())
+    harness.venue.failing[ReadPositions] = FailureKind.UNREACHABLE
+    move(harness.venue, "0xa-yes", 50 * SHARE)
+    first, second = harness.cycles(2)
+    assert first.status is second.status is CycleStatus.DATA_API_UNAVAILABLE
+    assert (second.delta_count, second.onchain_reconciled) == (1, True)
+    assert harness.shares() == {"0xa-yes": 150 * SHARE}
+    assert set(harness.sink.codes()) >= {"PORTFOLIO_SYNC_DATA_API_UNAVAILABLE"}
+    assert harness.may_trade().allowed
+
+
+@pytest.mark.req("R-01")
+def test_without_chain_and_data_api_the_cycle_is_skipped(build: Build) -> None:
+    harness = running(build())
+    harness.venue.failing = {ReadPositions: FailureKind.UNREACHABLE, ReadBalances: FailureKind.UNREACHABLE}
+    harness.venue.add_order("order-2", "0xa-no", size=SHARE, price=300_000)
+    report = harness.cycle()
+    assert (report.status, report.delta_count) == (CycleStatus.RPC_UNAVAILABLE, 0)
+    assert [row["order_id"] for row in harness.queries.orders()] == ["order-1"]
+    assert "the chain cannot be read and there is no stand-in" in harness.may_trade().reasons
+
+
+@pytest.mark.req("X-09", "S-11", "D-11")
+@pytest.mark.parametrize(
+    ("read", "status"),
+    [
+        (ReadOpenOrders, CycleStatus.CLOB_UNAVAILABLE),
+        (ReadTrades, CycleStatus.CLOB_UNAVAILABLE),
+        (ReadBalances, CycleStatus.RPC_UNAVAILABLE),
+        (ReadPositions, CycleStatus.DATA_API_UNAVAILABLE),
+        (ReadMarkets, CycleStatus.OK),
+    ],
+)
+def test_a_partial_answer_is_unknown_and_never_empty(build: Build, read: type, status: CycleStatus) -> None:
+    """Pages that moved or rows that were rejected: the reading says PARTIAL, and what it lacks proves nothing."""
+    harness = running(build())
+    harness.venue.partial.add(read)
+    for report in harness.cycles(3):
+        assert (report.status, report.delta_count) == (status, 0)
+    assert harness.shares() == {"0xa-yes": 100 * SHARE}
+    assert [row["order_id"] for row in harness.queries.orders()] == ["order-1"]
+
+
+@pytest.mark.req("L-01", "D-21")
+def test_trades_of_a_condition_without_metadata_wait_and_the_cursor_does_not_pass_them(build: Build) -> None:
+    harness = running(build())
+    trade(harness.venue, "trade-0", Deal(token_id="0xa-yes", size=SHARE, price=500_000, age_ms=300_000))
+    harness.cycle()
+    before = cursor(harness)
+    trade(harness.venue, "trade-1", Deal(token_id="0xnew-yes", size=SHARE, price=500_000, age_ms=120_000))
+    trade(harness.venue, "trade-2", Deal(token_id="0xa-yes", size=SHARE, price=500_000))
+    for report in harness.cycles(3):
+        assert "no metadata yet for conditions 0xnew: their trades wait" in report.reasons
+    assert sorted(row["trade_id"] for row in harness.queries.fills()) == ["trade-0", "trade-2"]
+    assert before <= cursor(harness) <= str(harness.clock.now_ms() // 1000 - 120)
+    harness.venue.add_market("0xnew")
+    harness.cycle()
+    assert sorted(row["trade_id"] for row in harness.queries.fills()) == ["trade-0", "trade-1", "trade-2"]
+    assert harness.cycle().delta_count == 0
+    assert cursor(harness) > str(harness.clock.now_ms() // 1000 - 60)
+
+
+@pytest.mark.req("D-09", "S-02")
+def test_tokens_first_seen_in_a_cycle_are_read_at_the_same_block(build: Build) -> None:
+    harness = running(build())
+    harness.venue.add_market("0xnew")
+    harness.venue.add_order("order-new", "0xnew-no", size=SHARE, price=300_000)
+    harness.venue.asked.clear()
+    harness.cycle()
+    first, second = [read for read in harness.venue.asked if isinstance(read, ReadBalances)]
+    assert first.block_number is None
+    assert second.block_number == harness.venue.block_number
+    assert {ref.token_id for ref in second.tokens} == {"0xnew-yes", "0xnew-no"}
+    assert {ref.token_id for ref in first.tokens} == {"0xa-yes", "0xa-no"}
+
+
+@pytest.mark.req("S-02")
+def test_metadata_is_cached_and_never_asked_for_per_market_and_cycle(build: Build) -> None:
+    """Once when first seen, once as a refresh, then hourly; all conditions in one read."""
+    harness = running(build(), "0xa", "0xb", "0xc")
+    harness.runtime.run_for(100 * INTERVAL_MS)
+    assert harness.venue.count(ReadMarkets) == 2
+    harness.runtime.run_for(40 * INTERVAL_MS)
+    assert harness.venue.count(ReadMarkets) == 3
+    assert harness.venue.asked[-1] != ReadMarkets
+    (last,) = [read for read in harness.venue.asked if isinstance(read, ReadMarkets)][-1:]
+    assert last.condition_ids == ("0xa", "0xb", "0xc")
+
+
+@pytest.mark.req("R-34", "S-01")
+def test_a_fill_brings_an_extra_cycle_within_a_second_and_not_more_than_one(build: Build) -> None:
+    harness = running(build())
+    trade(harness.venue, "trade-1", Deal(token_id="0xa-yes", size=SHARE, price=500_000))
+    trade(harness.venue, "trade-2", Deal(token_id="0xa-yes", size=SHARE, price=500_000))
+    harness.runtime.run_for(INTERVAL_MS)
+    count = len(harness.metrics.reports)
+    harness.runtime.run_for(1_000)
+    assert len(harness.metrics.reports) == count + 1
+    harness.runtime.run_for(INTERVAL_MS - 2_000)
+    assert len(harness.metrics.reports) == count + 1
+
+
+@pytest.mark.req("S-14", "R-14")
+def test_the_gate_is_shut_until_the_first_cycle_completes(build: Build) -> None:
+    harness = build()
+    harness.venue.failing[ReadOpenOrders] = FailureKind.UNREACHABLE
+    running(harness)
+    assert "the first full cycle is not complete" in harness.may_trade().reasons
+    assert harness.shares() == {}
+    harness.venue.failing.clear()
+    harness.cycle()
+    assert harness.may_trade().allowed
+    harness.clock.advance_to(harness.clock.now_ms() + 2 * INTERVAL_MS + 1)
+    assert harness.may_trade().reasons == (f"no cycle completed within {2 * INTERVAL_MS} ms",)

@@ -1,0 +1,91 @@
+"""The one writer: batches, order of effects, and what happens when the disk fails (D-18)."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.base import Ping
+from actors.writer import BATCH_MAX, Delivered, LedgerWriter, RowsDurable, StreamBroken
+from messages.addresses import REPORTER, SUPERVISOR, WRITER, Address
+from tests.support.probes import FakeLedger, FakeOutbox, Probe, Small, alert, submit
+
+
+class World(Small):
+    """A writer with probes around it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledger, self.outbox = FakeLedger(), FakeOutbox()
+        self.supervisor, self.reporter = self.probe(SUPERVISOR), self.probe(REPORTER)
+        self.asker: Probe = self.probe("asker")
+        self.writer = LedgerWriter.start(self.system, self.ledger, self.outbox)
+
+
+@pytest.mark.req("L-02", "D-18")
+def test_decisions_that_wait_together_are_one_transaction_in_their_order() -> None:
+    world = World()
+    world.tell(WRITER, submit("a"), submit("b"), submit("c"))
+    world.tell(WRITER, submit("d"))
+    assert [[decision.kind for decision in batch] for batch in world.ledger.batches] == [["a", "b", "c"], ["d"]]
+
+
+def test_a_batch_is_bounded() -> None:
+    world = World()
+    world.tell(WRITER, *(submit(str(number)) for number in range(BATCH_MAX + 1)))
+    assert [len(batch) for batch in world.ledger.batches] == [BATCH_MAX, 1]
+
+
+@pytest.mark.req("D-18")
+def test_what_waits_for_durability_is_told_after_the_commit() -> None:
+    world = World()
+    said = alert("key")
+    world.tell(WRITER, submit("a", said, then=((Address("asker"), "done"),)))
+    assert world.asker.taken == ["done"]
+    assert world.reporter.taken == [RowsDurable(rows=(said,))]
+
+
+@pytest.mark.req("D-18")
+def test_a_failed_commit_escalates_and_nothing_follows_it() -> None:
+    world = World()
+    world.tell(WRITER, submit("a"))
+    world.ledger.failing = True
+    world.tell(WRITER, submit("b", alert("key"), then=((Address("asker"), "done"),)))
+    world.ledger.failing = False
+    world.tell(WRITER, submit("c", alert("other")))
+    assert world.ledger.kinds == ["a"], "memory is ahead of the disk: a later decision must not follow"
+    assert world.supervisor.taken == [StreamBroken(detail="a commit of 1 decisions failed: disk full")]
+    assert (world.asker.taken, world.reporter.taken) == ([], [])
+
+
+@pytest.mark.req("D-18", "L-02")
+def test_stopping_commits_what_has_gathered() -> None:
+    """The stop may overtake the flush that the writer told itself."""
+    world = World()
+    world.post.tell(WRITER, submit("a"))
+    world.writer.tell(_stop_message())
+    world.runtime.run_until_idle()
+    assert world.ledger.kinds == ["a"]
+
+
+def _stop_message() -> object:
+    from pykka.messages import _ActorStop
+
+    return _ActorStop()
+
+
+@pytest.mark.req("D-18")
+def test_a_ping_is_answered_when_all_before_it_is_durable() -> None:
+    """Whoever pings the writer is about to read the journal, and must find everything there."""
+    world = World()
+    world.post.tell(WRITER, submit("a"))
+    world.post.tell(WRITER, Ping())
+    world.runtime.step()
+    assert world.ledger.kinds == []
+    world.runtime.step()
+    assert world.ledger.kinds == ["a"]
+
+
+def test_delivered_alerts_are_noted() -> None:
+    world = World()
+    world.tell(WRITER, Delivered(keys=("k1", "k2")))
+    assert world.outbox.delivered == ["k1", "k2"]
