@@ -13,7 +13,7 @@ STAMP := .venv/.portfolio-sync
 SOURCES := $(wildcard $(addsuffix /*.py,actors messages polymarket portfolio service storage tests \
 	$(foreach folder,actors messages polymarket portfolio service storage tests,\
 	$(addprefix $(folder)/,* */* */*/*))))
-PACKAGES := actors benchmarks messages polymarket portfolio service storage tests setup.py bin/portfolio-sync
+PACKAGES := actors benchmarks messages polymarket portfolio service storage tests setup.py bin/portfolio-sync bin/polytraders
 # gevent must patch before pytest imports anything; a conftest is too late.
 PATCHED := $(BIN)/python -m gevent.monkey --module
 say = @printf '\033[1m%s\033[0m\n' '$(1)' >&2

@@ -123,7 +123,7 @@ class SyncCoordinator(CycleStages):
         self._start(now_ms, forced=asked.why == "force")
 
     def _start(self, now_ms: int, *, forced: bool) -> None:
-        synced_at_ms = max(now_ms, self._state.last_synced_at_ms + 1)
+        synced_at_ms = max(now_ms, self._state.last_synced_at_ms + 1, self._settings.interrupted_at_ms + 1)
         cycle_id = f"{self._state.wallet}-{synced_at_ms}"
         self._cycle = Cycle(cycle_id, synced_at_ms, now_ms, forced=forced)
         self._waiting, self._queued = self._queued, []
@@ -167,7 +167,7 @@ class SyncCoordinator(CycleStages):
             if key == "needed":
                 self._directory.answer_need(self._state.directory)
         elif message.certificate.verdict is Verdict.COMPLETE and key not in METADATA_KEYS:
-            running.believe(message.answer, message.certificate.started_at_ms)
+            running.believe(message.answer, message.certificate)
             if key == "balances" and running.balances is not None:
                 self._directory.hand_out_counts(running.images, running.balances.question_counts)
         else:
@@ -255,6 +255,8 @@ class SyncCoordinator(CycleStages):
             images=images,
         )
         self._board.sync[self._state.wallet] = self._shown
+        if report.onchain_reconciled:
+            self._reconciled_block = report.block_number
         body = msgspec.json.encode(report)
         for request_id in self._waiting:
             self.tell(REPORTER, Answer(request_id=request_id, ok=True, detail=report.cycle_id, body=body))

@@ -51,7 +51,7 @@ class Directory:
     def hand_out(self, entries: Entries, metas: Sequence[MarketMeta]) -> None:
         """Tell each market its metadata, then the ingest where conditions belong.
 
-        In this order: starting an actor lets others run, and a fill handed on to an address where nobody is yet is lost.
+        In this order: starting an actor lets others run, and a fill told to an address where nobody is yet is lost.
         """
         grouped: dict[str, list[MarketMeta]] = {}
         for meta in metas:

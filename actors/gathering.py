@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -48,11 +48,13 @@ class Cycle:
         self.images: dict[str, MarketImage] = {}
         self.balances: Balances | None = None
         self.positions: tuple[DataPosition, ...] | None = None
+        self.positions_block: int | None = None
         self.orders: tuple[OpenOrder, ...] | None = None
         self.orders_read_at_ms = 0
         self.orders_reread = False
         self.fates: list[OrderFate] = []
         self.poll: PollDone | None = None
+        self.conditions_seen: set[str] = set()
         self.certificates: list[Certificate] = []
         self.clob_failure = ""
         self.rpc_failure = ""
@@ -106,16 +108,17 @@ class Cycle:
         else:
             self.clob_failure = self.clob_failure or sentence
 
-    def believe(self, answer: Answer, started_at_ms: int) -> None:
+    def believe(self, answer: Answer, certificate: Certificate) -> None:
         """Take in the rows of a complete answer."""
         match answer:
             case BalancesAnswer(balances=balances):
                 self.balances = balances if self.balances is None else _merged(self.balances, balances)
             case PositionsAnswer(positions=positions):
                 self.positions = positions
+                self.positions_block = certificate.block_number
             case OrdersAnswer(orders=orders):
                 self.orders = orders
-                self.orders_read_at_ms = started_at_ms
+                self.orders_read_at_ms = certificate.started_at_ms
             case OrderAnswer(order_id=order_id, order=order):
                 self.fates.append(OrderFate(order_id=order_id, order=order))
                 if order is not None and order.status.live:
@@ -131,6 +134,21 @@ class Cycle:
         limit_ms = stale_limit_ms(sync_interval_ms)
         if age_ms > limit_ms:
             self.stale = f"the chain's head is {age_ms} ms old, the limit is {limit_ms} ms"
+
+    def judge_stand_in(self, reconciled_block: int | None) -> None:
+        """In the chain's place the Data API must not be behind what the chain showed before: that is history (L-16)."""
+        if self.balances is not None or self.positions is None or reconciled_block is None:
+            return
+        if self.positions_block is None or self.positions_block < reconciled_block:
+            at = "an unknown block" if self.positions_block is None else f"block {self.positions_block}"
+            sentence = f"it is at {at}, the books were compared with the chain at block {reconciled_block}"
+            self.unavailable("positions", Source.DATA_POSITIONS, sentence)
+            self.positions = None
+
+    def unknown_conditions(self, known: Collection[str]) -> tuple[str, ...]:
+        """Conditions of orders, positions and trades for which no metadata could be had."""
+        waiting = self.poll.unresolved if self.poll is not None else ()
+        return tuple(sorted({*self.conditions_seen, *waiting} - {*known}))
 
     def has_positions(self, *, apply_without_rpc: bool) -> bool:
         """Without the chain, positions need the stand-in and the policy that allows it (R-01)."""

@@ -23,14 +23,22 @@ from portfolio import closing, cycle, wallet
 from portfolio.events import WalletEvent
 from portfolio.thresholds import suspect_shrink
 from portfolio.views import ViewPolicy
-from portfolio.wallet import WalletState
+from portfolio.wallet import DirectoryEntry, WalletState
 
 SINGLE_LOOKUPS_ONLY_BELOW = 10
 """Below so many live orders single look-ups suffice, without a second full read (D-14)."""
 
 
+NAMED_MAX = 5
+"""Conditions that a note names."""
+
+
 class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of the cycle; what decisions depend on travels within the views and events (D-16)."""
+    """The settings of the cycle; what decisions depend on travels within the views and events (D-16).
+
+    ``reconciled_block`` is where an earlier life of the process last compared the books with the chain;
+    ``interrupted_at_ms`` the time of a cycle that it did not finish: no other may have the same (D-24).
+    """
 
     wallet: str
     own_keys: tuple[str, ...]
@@ -38,6 +46,8 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     deadline_ms: int
     policy: ViewPolicy
     apply_without_rpc: bool
+    reconciled_block: int | None = None
+    interrupted_at_ms: int = 0
 
 
 class CycleStages(DecidingActor):
@@ -57,6 +67,7 @@ class CycleStages(DecidingActor):
         self._reads, self._board, self._ensure = outside
         self._directory = Directory(state.wallet, self.tell, self._ensure)
         self._cycle: Cycle | None = None
+        self._reconciled_block = settings.reconciled_block
         self._shown = SyncShown(wallet=state)
         self._board.sync[state.wallet] = self._shown
 
@@ -109,6 +120,7 @@ class CycleStages(DecidingActor):
     def _follow_up(self, running: Cycle, now_ms: int) -> None:
         """Trades after the block, fates of orders that left the list, metadata of conditions first seen."""
         running.judge_age(now_ms, self._settings.sync_interval_ms)
+        running.judge_stand_in(self._reconciled_block)
         if running.orders is None or running.refused:
             self._judge(running, now_ms)
             return
@@ -124,7 +136,8 @@ class CycleStages(DecidingActor):
             self._ask(running, f"fate:{order_id}", ReadOrder(wallet=self._state.wallet, order_id=order_id))
         conditions = {order.condition_id for order in running.orders}
         conditions |= {row.condition_id for row in running.positions or ()}
-        unknown = tuple(sorted(conditions - set(self._state.directory)))
+        running.conditions_seen = conditions
+        unknown = running.unknown_conditions(self._state.directory)
         if unknown:
             self._ask(running, "markets", ReadMarkets(wallet=self._state.wallet, condition_ids=unknown))
         running.awaiting.add("poll")
@@ -157,13 +170,22 @@ class CycleStages(DecidingActor):
             policy=self._settings.policy,
             own_keys=self._settings.own_keys,
         )
-        running.plan = cycle.plan(images, readings, frame, self._state)
+        running.plan = cycle.plan(images, readings, frame, self._wallet_with_unknown(running))
         running.awaiting = {f"view:{market_id}" for market_id in running.plan.views}
         for market_id, view in running.plan.views.items():
             self.tell(market_address(self._state.wallet, market_id), view)
         prices = cycle.reference_prices(images, readings)
         self._shown = msgspec.structs.replace(self._shown, prices=prices, balances=running.balances)
         self._move_on(running, now_ms)
+
+    def _wallet_with_unknown(self, running: Cycle) -> WalletState:
+        """The wallet with markets that have no metadata yet: they are missing, so cash is not judged (X-10)."""
+        unknown = running.unknown_conditions(self._state.directory)
+        if unknown:
+            shown = ", ".join(unknown[:NAMED_MAX])
+            running.notes.append(f"cash is not judged while {len(unknown)} conditions have no metadata: {shown}")
+        missing = {name: DirectoryEntry(market_id=name, token_ids=()) for name in unknown}
+        return msgspec.structs.replace(self._state, directory={**self._state.directory, **missing})
 
     def _judge(self, running: Cycle, now_ms: int) -> None:
         """The gate hears of critical drift, and says who is paused."""

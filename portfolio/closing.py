@@ -1,4 +1,4 @@
-"""From what a cycle gathered to its closing event: status, counts, cash, and what stays known (S-08, R-01, R-08, R-26)."""
+"""From what a cycle gathered to its closing event: status, counts, cash, what stays known (S-08, R-01, R-08, R-26)."""
 
 from __future__ import annotations
 
@@ -141,8 +141,11 @@ def critical_drifts(
     )
 
 
-def aborted(wallet: WalletState, cycle_id: str, synced_at_ms: int, images: Sequence[MarketImage]) -> CycleClosed:
-    """The report of a cycle that a crash cut short: its committed deltas stand (D-11 d)."""
+def aborted(
+    wallet: WalletState, begun: tuple[str, int], images: Sequence[MarketImage], results: Sequence[ViewResult]
+) -> CycleClosed:
+    """The report of a cycle, by name and time, that a crash cut short: what it had committed stands (D-11 d)."""
+    cycle_id, synced_at_ms = begun
     gathered = Gathered(
         cycle_id=cycle_id,
         synced_at_ms=synced_at_ms,
@@ -150,7 +153,7 @@ def aborted(wallet: WalletState, cycle_id: str, synced_at_ms: int, images: Seque
         status=CycleStatus.ABORTED,
         reasons=("the process ended within the cycle; what it had committed stands",),
         images=tuple(images),
-        results=(),
+        results=tuple(results),
         plan=None,
         block_number=None,
         orders_read_at_ms=None,

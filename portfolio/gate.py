@@ -162,7 +162,7 @@ def _configure(state: GateState, event: GateConfigured, now_ms: int) -> GateStep
     rows: list[Outcome] = [_strategy_row(changed, strategy, now_ms) for strategy in changed.strategy_ids]
     if not event.auto_pause and state.auto_pause:
         text = f"auto_pause_strategy_on_drift is off; {event.operator} takes responsibility: {event.reason}"
-        rows.append(_alert(state, ReasonCode.PORTFOLIO_SYNC_AUTO_PAUSE_OFF, "", "", text, now_ms))
+        rows.append(_alert(state, ReasonCode.PORTFOLIO_SYNC_AUTO_PAUSE_OFF, ("", ""), text, now_ms))
         rows.append(_event_row(state, "", ("auto_pause_off", "", event.operator, event.reason), now_ms))
     return GateStep(state=changed, rows=tuple(rows))
 
@@ -177,7 +177,7 @@ def _drift(state: GateState, event: DriftFound, now_ms: int) -> GateStep:
             rows.append(_event_row(state, strategy, ("pause_suppressed", event.market_id, "", why), now_ms))
             text = f"{_drift_text(event)}; strategy {strategy} was not paused: {why}"
             code = ReasonCode.PORTFOLIO_SYNC_PAUSE_SUPPRESSED
-            rows.append(_alert(state, code, strategy, event.market_id, text, now_ms))
+            rows.append(_alert(state, code, (strategy, event.market_id), text, now_ms))
             if state.kill_switch and state.auto_pause:
                 state = replace(state, suppressed={**state.suppressed, strategy: event})
         elif strategy not in state.paused:
@@ -202,7 +202,7 @@ def _pause(state: GateState, strategy: str, event: DriftFound, now_ms: int) -> t
         _strategy_row(state, strategy, now_ms),
         _event_row(state, strategy, ("paused", event.market_id, "", reason), now_ms),
         _pause_report(state, strategy, event),
-        _alert(state, code, strategy, event.market_id, text, now_ms),
+        _alert(state, code, (strategy, event.market_id), text, now_ms),
     )
 
 
@@ -259,7 +259,7 @@ def _resume(state: GateState, event: StrategyResumed, now_ms: int) -> GateStep:
     rows = (
         _strategy_row(changed, event.strategy_id, now_ms),
         _event_row(state, event.strategy_id, ("resumed", "", event.operator, event.reason), now_ms),
-        _alert(state, ReasonCode.PORTFOLIO_SYNC_STRATEGY_RESUMED, event.strategy_id, "", text, now_ms),
+        _alert(state, ReasonCode.PORTFOLIO_SYNC_STRATEGY_RESUMED, (event.strategy_id, ""), text, now_ms),
     )
     return GateStep(state=changed, rows=rows)
 
@@ -313,7 +313,8 @@ def _event_row(state: GateState, strategy: str, what: tuple[str, str, str, str],
     )
 
 
-def _alert(state: GateState, code: ReasonCode, strategy: str, market_id: str, text: str, now_ms: int) -> Alert:
+def _alert(state: GateState, code: ReasonCode, about: tuple[str, str], text: str, now_ms: int) -> Alert:
+    strategy, market_id = about
     return Alert(
         wallet=state.wallet,
         key=f"gate:{state.wallet}:{state.version + 1}:{strategy}:{code.value}",

@@ -6,6 +6,7 @@ Here: the constants and the pure judgements. Not here: what is then done (``mark
 from __future__ import annotations
 
 import enum
+from decimal import Decimal
 from typing import Final
 
 import msgspec
@@ -90,7 +91,7 @@ def overdue_after_ms(sync_interval_ms: int) -> int:
 class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     """The three governed settings, and who answers for switching the automatic pause off (R-07)."""
 
-    sync_interval_s: float = DEFAULT_INTERVAL_S
+    sync_interval_s: int | Decimal = DEFAULT_INTERVAL_S
     discrepancy_alert_micro: int = DEFAULT_ALERT_MICRO
     auto_pause_strategy_on_drift: bool = True
     operator: str = ""
@@ -123,10 +124,9 @@ def check_parameters(parameters: Parameters) -> tuple[ParameterFinding, ...]:
     return tuple(finding for finding in (*found, _auto_pause(parameters)) if finding is not None)
 
 
-def _interval(seconds: float) -> ParameterFinding | None:
+def _interval(seconds: int | Decimal) -> ParameterFinding | None:
     name = "sync_interval_s"
-    # Written so that NaN, which compares false with everything, is rejected too.
-    if not 0 < seconds <= INTERVAL_MAX_S:
+    if Decimal(seconds).is_nan() or not 0 < seconds <= INTERVAL_MAX_S:
         return _rejected(name, f"must be above 0 and at most {INTERVAL_MAX_S} s, was {seconds} s; lower it")
     if seconds > INTERVAL_ALERT_S:
         text = f"sync_interval_s is {seconds} s, above {INTERVAL_ALERT_S} s: drift can stay unseen that long"

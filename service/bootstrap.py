@@ -5,19 +5,26 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import gevent
+import msgspec
 import structlog
 
+from actors.ports import AlertSink
 from messages.control import Answer, Command
 from polymarket.reads import PolymarketReads
+from portfolio.outcomes import Alert
+from portfolio.reasons import REASONS, ReasonCode
+from portfolio.thresholds import FindingLevel, ParameterFinding
 from service.alerting import open_alerting
 from service.clock import SystemClock
-from service.config import Config, polymarket_settings
+from service.config import Config, ConfigError, polymarket_settings
 from service.http.servers import Servers
+from service.live import CycleLines
 from service.logs import set_up
 from service.process import Outside, Process
 from service.telemetry import NoMetrics, open_metrics
@@ -47,7 +54,33 @@ def open_outside(config: Config) -> Outside:
         reads.close(CLOSE_WITHIN_S)
         metrics.close()
 
-    return Outside(reads=reads, metrics=metrics, sink=open_alerting(config), close=close)
+    seen = CycleLines(metrics, sys.stderr) if sys.stderr.isatty() else metrics
+    return Outside(reads=reads, metrics=seen, sink=open_alerting(config), close=close)
+
+
+def say_findings(findings: Sequence[ParameterFinding], sink: AlertSink, now_ms: int) -> None:
+    """What the parameters deserve at start and after a reload: a line in the log, or an alert (R-07)."""
+    for finding in findings:
+        if finding.level is FindingLevel.WARN:
+            _log.warning("parameter", name=finding.parameter, text=finding.text)
+        else:
+            _alert(sink, finding.code, finding.text, now_ms)
+
+
+def _alert(sink: AlertSink, code: ReasonCode, text: str, now_ms: int) -> None:
+    """Say it now: it concerns the process, not a wallet's books, so it is in no outbox."""
+    sink.send(
+        Alert(
+            wallet="",
+            key=f"process:{code.value}:{now_ms}",
+            code=code.value,
+            severity=REASONS[code].severity,
+            route=REASONS[code].route.value,
+            market_id="",
+            text=text,
+            at_ms=now_ms,
+        )
+    )
 
 
 def open_process(config: Config, outside: Outside | None = None) -> Process:
@@ -59,11 +92,13 @@ def open_process(config: Config, outside: Outside | None = None) -> Process:
 def run(config: Config) -> int:
     """Run until SIGTERM or SIGINT, then stop in order; 0, or 1 when the process had to give up."""
     set_up(config)
-    process = open_process(config)
+    outside = open_outside(config)
+    process = open_process(config, outside)
+    say_findings(config.findings, outside.sink, SystemClock().now_ms())
     servers = Servers(process, config)
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, process.ended.set)
-    gevent.signal_handler(signal.SIGHUP, _reload, process)
+    gevent.signal_handler(signal.SIGHUP, _reload, process, outside.sink)
     try:
         process.start()
         servers.start()
@@ -74,12 +109,13 @@ def run(config: Config) -> int:
     return 1 if process.failure else 0
 
 
-def _reload(process: Process) -> None:
-    """SIGHUP: take in the file again; a rejected one leaves the old configuration in force (S-10)."""
+def _reload(process: Process, sink: AlertSink) -> None:
+    """SIGHUP: take in the file again; a rejected one alerts and leaves the old configuration in force (S-10, R-07)."""
     try:
         done = process.reload_config()
-    except Exception:
-        _log.exception("reload_rejected")
+    except ConfigError as error:
+        text = f"the changed configuration was rejected, the old one stays in force: {error}"
+        _alert(sink, ReasonCode.PARAMETER_CHANGE_REQUIRES_APPROVAL, text, SystemClock().now_ms())
     else:
         _log.info("reloaded", **done)
 
@@ -114,9 +150,14 @@ def sync_once(config: Config) -> dict[str, Any]:
     return done
 
 
+def quiet(config: Config) -> Config:
+    """The configuration with a log for operators' commands: warnings and worse."""
+    return msgspec.structs.replace(config, service=msgspec.structs.replace(config.service, log_level="warning"))
+
+
 def offline_command(config: Config, command: Command) -> Answer:
     """Take the lease, obey one command, and leave: for operators while no process runs (D-22)."""
-    set_up(config)
+    set_up(quiet(config))
     outside = Outside(reads=_NoReads(), metrics=NoMetrics(), sink=open_alerting(config), close=lambda: None)
     process = open_process(config, outside)
     try:

@@ -13,24 +13,29 @@ from typing import Any
 import msgspec
 
 from actors.ingest import IngestState, advance
-from messages.addresses import kind_of, market_of
+from messages.addresses import Address, coordinator_address, gate_address, kind_of, market_of
 from messages.codec import decode
 from messages.ledger import JournalEntry
 from portfolio import gate, market, wallet
-from portfolio.events import CursorAdvanced, CycleClosed
+from portfolio.closing import aborted, critical_drifts
+from portfolio.events import CursorAdvanced, CycleClosed, DriftFound, Event
 from portfolio.gate import GateState
+from portfolio.images import image_of
+from portfolio.judging import ViewResult
 from portfolio.outcomes import OrderRow, PositionRow
 from portfolio.rows import order_row, position_row
 from portfolio.state import MarketState, digest
 from portfolio.views import ExternalView
 from portfolio.wallet import WalletState
 from service.config import Config
+from service.errors import ServiceError
+from service.one_wallet import the_wallet
 from storage.database import open_readonly
 from storage.journal import Journal, import_lines
 from storage.queries import Queries
 
 
-class ReplayFailed(Exception):
+class ReplayFailed(ServiceError):
     """The journal cannot be replayed; the text says at which entry and what to do."""
 
 
@@ -43,17 +48,28 @@ class Books:
         self.gate = GateState(wallet=name)
         self.markets: dict[str, MarketState] = {}
         self.entries = 0
-        self.begun: tuple[str, int] | None = None
-        """Name and time of the last cycle that a market took a view of."""
-        self.closed = ""
-        """Name of the last cycle that was closed."""
+        self.interrupted: tuple[str, int] | None = None
+        """Name and time of a cycle that markets took views of and that was never closed: cut short (D-11 d)."""
+        self._results: list[ViewResult] = []
+        self._judged: set[str] = set()
+        self._reconciled = False
+        self.reconciled_block: int | None = None
+        """The block at which the books were last compared with the chain."""
 
-    @property
-    def interrupted(self) -> tuple[str, int] | None:
-        """The cycle that a crash cut short, if the last one that began was never closed (D-11 d)."""
-        if self.begun is None or self.begun[0] == self.closed:
-            return None
-        return self.begun
+    def recovery(self) -> tuple[tuple[Address, Event], ...]:
+        """What a crash within a cycle left undone, and who is to be told (D-11 d).
+
+        The gate of drift that it never judged: a market's correction was durable, so its pause must follow (S-05). The
+        coordinator of the report that is missing.
+        """
+        if self.interrupted is None:
+            return ()
+        name, (cycle_id, synced_at_ms) = self.wallet.wallet, self.interrupted
+        drifts = critical_drifts(self._results, synced_at_ms, cycle_id, onchain_reconciled=self._reconciled)
+        images = [image_of(state) for state in self.markets.values()]
+        report = aborted(self.wallet, self.interrupted, images, self._results)
+        unjudged = tuple((gate_address(name), drift) for drift in drifts if drift.market_id not in self._judged)
+        return (*unjudged, (coordinator_address(name), report))
 
     def apply(self, entry: JournalEntry) -> None:
         """Apply one entry.
@@ -65,23 +81,39 @@ class Books:
         self.entries += 1
         match kind_of(entry.address):
             case "market":
-                if isinstance(event, ExternalView):
-                    self.begun = (event.cycle_id, event.synced_at_ms)
                 state = self.markets.get(entry.address)
                 if state is None:
                     state = MarketState(wallet=self.wallet.wallet, market_id=market_of(entry.address))
-                self.markets[entry.address] = market.transition(state, event, entry.at_ms).state
+                step = market.transition(state, event, entry.at_ms)
+                self.markets[entry.address] = step.state
+                if isinstance(event, ExternalView):
+                    self._viewed(event, step.result)
             case "coordinator":
                 if isinstance(event, CycleClosed):
-                    self.closed = event.report.cycle_id
+                    self._close(event)
                 self.wallet = wallet.transition(self.wallet, event, entry.at_ms).state
             case "gate":
+                if isinstance(event, DriftFound):
+                    self._judged.add(event.market_id)
                 self.gate = gate.transition(self.gate, event, entry.at_ms).state
             case "ingest" if isinstance(event, CursorAdvanced):
                 self.ingest = advance(self.ingest, event)
             case _:
                 text = f"entry {entry.seq} of {entry.stream} is for {entry.address}, which this version does not know"
                 raise ReplayFailed(text)
+
+    def _close(self, event: CycleClosed) -> None:
+        self.interrupted = None
+        if event.report.onchain_reconciled:
+            self.reconciled_block = event.report.block_number
+
+    def _viewed(self, view: ExternalView, result: ViewResult | None) -> None:
+        if self.interrupted is None or self.interrupted[0] != view.cycle_id:
+            self.interrupted = (view.cycle_id, view.synced_at_ms)
+            self._results, self._judged = [], set()
+        self._reconciled = view.chain is not None
+        if result is not None:
+            self._results.append(result)
 
     def digests(self) -> Mapping[str, str]:
         """Digest of every state, by address."""
@@ -138,12 +170,12 @@ def replay(config: Config, until: int | None = None, journal_file: Path | None =
     """
     if journal_file is not None:
         entries = list(import_lines(journal_file.read_bytes().splitlines(keepends=True)))
-        name = entries[0].stream if entries else config.wallets[0].name
+        name = entries[0].stream if entries else the_wallet(config).name
         books = rebuild(name, _until(entries, until))
         return _document(books, None, None)
     database = open_readonly(config.storage_url)
     try:
-        name = config.wallets[0].name
+        name = the_wallet(config).name
         journal = Journal(database)
         books = rebuild(name, _until(journal.read(name), until))
         stored = None

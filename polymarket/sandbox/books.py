@@ -6,12 +6,12 @@ compared with both. This is the oracle of tests (D-07).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from polymarket.sandbox.amounts import notional
-from polymarket.sandbox.trading import BUY, Leg, Trade, taker_price
+from polymarket.sandbox.trading import BUY, Leg, Trade
 
 PUSD, USDC_E, WCOL = "pusd", "usdc_e", "wcol"
 TAKER, MAKER = "TAKER", "MAKER"
@@ -126,11 +126,6 @@ def taker_cash(trade: Trade) -> int:
 def average_price(cash: int, size: int) -> int:
     """Cash per share in 1e-6, rounded down; 0 for no shares."""
     return abs(cash) * 1_000_000 // size if size else 0
-
-
-def taker_levels(trade: Trade) -> Sequence[tuple[int, int]]:
-    """Price and size of each level that the taker met."""
-    return [(taker_price(leg, trade.token), leg.size) for leg in trade.legs]
 
 
 def _taker_share(leg: Leg, trade: Trade) -> int:

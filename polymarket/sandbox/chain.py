@@ -105,20 +105,14 @@ class Chain:
         found = {holder: self.balance(contract, holder, token, at) for holder in known}
         return {holder: amount for holder, amount in found.items() if amount}
 
-    def tokens_of(self, contract: str, holder: str, at: int | None = None) -> dict[int, int]:
-        """Every token that ``holder`` has some of on a contract after block ``at``."""
-        number = self.building if at is None else at
-        histories = self._balances.get((contract.lower(), holder.lower()), {})
-        found = {token: history.at(number) for token, history in histories.items()}
-        return {token: amount for token, amount in found.items() if amount}
-
     @contextmanager
     def transaction(self, tx_hash: str) -> Iterator[None]:
         """Run the state changes of one transaction: all of them, or after any error none."""
-        self._undo = []
+        self._undo, root = [], self._state_root
         try:
             yield
         except BaseException:
+            self._state_root = root
             for (contract, holder, token), value in reversed(self._undo):
                 self._balances[contract, holder][token].put(self.building, value)
             raise

@@ -110,6 +110,15 @@ def settle(chain: Chain, market: Market, payments: Sequence[Payment], *, doomed:
             chain.mint((market.token_contract, int(payment.token)), payment.holder, payment.shares)
 
 
+def check_report(market: Market, event: Event, payouts: tuple[int, int]) -> None:
+    """Refuse a second report, and in a neg-risk event a second winner or a shared payout, as the contracts do."""
+    _require(market.payouts is None, f"market {market.condition_id} is resolved already")
+    if market.neg_risk:
+        won = [other.condition_id for other in event.markets if other.payouts and other.payouts[0]]
+        _require(min(payouts) == 0, "a neg-risk question is answered YES or NO, never both")
+        _require(not (won and payouts[0]), f"the event is determined already: {won} won")
+
+
 def _settle_sets(chain: Chain, market: Market, payments: Sequence[Payment]) -> None:
     """Lock or release the collateral of the complete sets that a match mints or merges."""
     net = [sum(payment.shares for payment in payments if payment.token == token) for token in market.tokens]

@@ -157,6 +157,8 @@ def resolve(world: World, market: Market, payouts: tuple[int, int]) -> str:
     """Report the payouts of a market; its orders are cancelled at once, as the exchange does."""
 
     def apply(block: int, at_ms: int) -> None:
+        event = world.directory.event_of[market.condition_id]
+        contracts.check_report(market, event, payouts)
         market.payouts, market.resolved_block, market.resolved_ms = payouts, block, at_ms
         world.exchange.close_market(market.condition_id)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -33,7 +34,7 @@ def findings(raw: RawConfig) -> tuple[ParameterFinding, ...]:
     milliseconds = raw.sync.sync_interval_s
     return check_parameters(
         Parameters(
-            sync_interval_s=milliseconds // 1000 if milliseconds % 1000 == 0 else milliseconds / 1000,
+            sync_interval_s=milliseconds // 1000 if milliseconds % 1000 == 0 else Decimal(milliseconds) / 1000,
             discrepancy_alert_micro=raw.sync.discrepancy_alert_usd,
             auto_pause_strategy_on_drift=raw.sync.auto_pause_strategy_on_drift,
             operator=raw.sync.operator,

@@ -31,7 +31,7 @@ def test_clob_api_unavailable(build: Build) -> None:
     assert harness.metrics.reports[-1].cycle_id != report.cycle_id
     harness.venue.failing.clear()
     harness.runtime.run_for(INTERVAL_MS)
-    assert harness.metrics.reports[-1].status is CycleStatus.OK
+    assert [report.status.value for report in harness.metrics.reports[-2:]] == ["clob_unavailable", "ok"]
     assert harness.shares() == {"0xa-yes": worth(1_060)}
     assert harness.may_trade().allowed
 
@@ -142,6 +142,20 @@ def test_onchain_rpc_failure_closes_nothing(build: Build) -> None:
     harness.venue.failing.clear()
     harness.cycles(2)
     assert harness.shares() == {}
+
+
+@pytest.mark.req("S-12", "R-01", "L-16")
+def test_onchain_rpc_failure_with_a_data_api_that_is_behind_changes_no_position(build: Build) -> None:
+    """What the Data API says of a block before the last one that the chain was compared at is history, not news."""
+    harness = holding(build(), 1_000)
+    harness.venue.failing[ReadBalances] = FailureKind.UNREACHABLE
+    harness.venue.data_blocks_behind = 1
+    drift(harness, 60)
+    for report in harness.cycles(3):
+        assert (report.status, report.delta_count) == (CycleStatus.RPC_UNAVAILABLE, 0)
+    harness.venue.data_blocks_behind = 0
+    harness.cycles(2)
+    assert harness.shares() == {"0xa-yes": worth(1_060)}
 
 
 @pytest.mark.req("S-12", "R-01")

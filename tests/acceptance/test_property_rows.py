@@ -64,9 +64,7 @@ def test_internal_position_store_is_never_more_stale_than_sync_interval_s_plus_s
         placed_ms = harness.clock.now_ms()
         harness.venue.add_order(order_id, "0xa-no", size=SHARE, price=100_000)
         harness.runtime.run_for(INTERVAL_MS + max(report.sync_duration_ms for report in harness.metrics.reports))
-        (first_seen_ms,) = [
-            row["first_seen_at_ms"] for row in harness.queries.orders() if row["order_id"] == order_id
-        ]
+        (first_seen_ms,) = [row["first_seen_at_ms"] for row in harness.queries.orders() if row["order_id"] == order_id]
         durations = max(report.sync_duration_ms for report in harness.metrics.reports)
         assert 0 <= first_seen_ms - placed_ms <= INTERVAL_MS + durations
     starts = [report.synced_at_ms for report in harness.metrics.reports]

@@ -116,7 +116,7 @@ def _built(package: Path, name: str) -> dict[str, Any]:
 
 
 class EvmNode:
-    """A chain of its own on a free port, a block a second, with the contracts deployed; ``with EvmNode(install()) as node``.
+    """A chain of its own on a free port, a block a second, contracts deployed: ``with EvmNode(install()) as node``.
 
     The accounts are the node's own, unlocked and rich in gas; ``accounts[0]`` deployed the contracts and mints.
     """

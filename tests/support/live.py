@@ -306,6 +306,7 @@ class Stage:
     def quiet(self, *, within: int = 12) -> None:
         """Cycles until nothing is pending and one more found nothing to do."""
         self.finalize()
+        report: dict[str, Any] = {}
         for _ in range(within):
             report = self.cycle()["operations_report"]
             if report["status"] == "ok" and not report["pending_count"] and not report["delta_count"]:

@@ -35,10 +35,8 @@ from messages.addresses import (
 from messages.control import Command
 from messages.cycle import SyncAsked
 from messages.ledger import JournalEntry
-from portfolio import closing
 from portfolio.events import GateConfigured
 from portfolio.gate import TradeGate, trade_gate
-from portfolio.images import image_of
 from portfolio.outcomes import Alert, CycleStatus, DeltaType, OperationsReport
 from portfolio.state import MarketState
 from portfolio.views import ViewPolicy
@@ -94,7 +92,7 @@ class RecordingMetrics:
     def counted(self, name: str, count: int = 1) -> None:
         """Counters are not looked at here."""
 
-    def known_statuses(self, statuses: Any) -> None:  # noqa: ANN401 - any sequence will do
+    def known_statuses(self, statuses: Any) -> None:
         """Labels are not looked at here."""
 
 
@@ -158,10 +156,8 @@ class Harness:
             self._start_actor(Address(address))
         self.post.tell(gate_address(WALLET), self.gate_config)
         self._start_actor(coordinator_address(WALLET))
-        if self.books.interrupted is not None:
-            images = [image_of(state) for state in self.books.markets.values()]
-            event = closing.aborted(self.books.wallet, *self.books.interrupted, images)
-            self.post.tell(coordinator_address(WALLET), event)
+        for told, event in self.books.recovery():
+            self.post.tell(told, event)
         if run:
             self.runtime.run_until_idle()
         return self
@@ -189,6 +185,7 @@ class Harness:
             deadline_ms=INTERVAL_MS,
             policy=self.policy,
             apply_without_rpc=self.apply_without_rpc,
+            reconciled_block=self.books.reconciled_block,
         )
         ports = (self.reads, self.board, self.ensure)
         SyncCoordinator.start(coordinator_address(WALLET), self.system, self.books.wallet, settings, ports)
@@ -223,9 +220,7 @@ class Harness:
 
     def may_trade(self, strategy_id: str = "default") -> TradeGate:
         """What the trade gate says now (R-14)."""
-        live = self.board.liveness(
-            WALLET, self.clock.now_ms(), INTERVAL_MS, apply_without_rpc=self.apply_without_rpc
-        )
+        live = self.board.liveness(WALLET, self.clock.now_ms(), INTERVAL_MS, apply_without_rpc=self.apply_without_rpc)
         return trade_gate(self.board.gate[WALLET].state, live, strategy_id)
 
     def cycles(self, count: int) -> list[OperationsReport]:
@@ -235,7 +230,7 @@ class Harness:
     def stop(self) -> None:
         """Drop the actors, as a crash would, and close the database."""
         if self._opened:
-            pykka.ActorRegistry._actor_refs.clear()  # noqa: SLF001 - the greenlets are simply never run again
+            pykka.ActorRegistry._actor_refs.clear()
             self.database.close()
             self._opened = False
 
@@ -244,7 +239,7 @@ class Harness:
         self.stop()
         return self.start()
 
-    def actor(self, address: Address) -> Any:  # noqa: ANN401 - the test knows which actor it wants
+    def actor(self, address: Address) -> Any:
         """The actor itself, as no other actor ever gets it."""
         ref = self.post.ref(address)
         assert ref is not None, f"nobody is at {address}"

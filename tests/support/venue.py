@@ -87,6 +87,7 @@ class Venue:
     question_counts: dict[str, int] = field(default_factory=dict)
     block_number: int = 100
     block_age_ms: int = 1_000
+    data_blocks_behind: int = 0
     failing: dict[type[object], FailureKind] = field(default_factory=dict)
     partial: set[type[object]] = field(default_factory=set)
     hide_orders: Callable[[str], bool] | None = None
@@ -155,6 +156,7 @@ class Venue:
             pages=1,
             rows=0,
             digest=hashlib.sha256(msgspec.json.encode(answer)).hexdigest(),
+            block_number=self.block_number - self.data_blocks_behind if isinstance(read, ReadPositions) else None,
             started_at_ms=started_ms,
             completed_at_ms=self.clock.now_ms(),
             verdict=Verdict.PARTIAL if partial else Verdict.COMPLETE,

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from polymarket.sandbox.actions import Cancel
+from polymarket.sandbox.actions import Cancel, ExternalTrade
 from polymarket.sandbox.options import WorldOptions
 from polymarket.sandbox.process import SandboxProcess
 from tests.support.live import LiveService, LiveSettings, Stage
@@ -268,4 +268,28 @@ def test_what_gamma_leaves_out_the_clob_knows(stage: Stage, kind: str) -> None:
     case.met_all(1)
     case.cycles(2)
     assert case.deltas() == [case.added(fresh)]
+    assert case.books_agree()
+
+
+@pytest.mark.req("L-01", "X-10", "S-02")
+def test_a_trade_in_an_unknown_market_waits_whole_with_its_cash(stage: Stage) -> None:
+    """Its fill has nowhere to go yet, so the cash that it moved is nobody's deposit either."""
+    case, fresh = Case(stage), next(FRESH)
+    issues = len(case.service.get("/v1/issues?limit=1000"))
+    case.control.add_fault(fault("gamma", "down"))
+    trade = case.control.act(ExternalTrade(token_id=case.token(fresh), side="BUY", size="20", price="0.4"))
+    stage.finalize()
+
+    reports = case.cycles(3)
+
+    assert all(f"no metadata yet for conditions {case.condition(fresh)}" in " ".join(r["reasons"]) for r in reports)
+    assert case.deltas() == []
+    assert len(case.service.get("/v1/issues?limit=1000")) == issues
+    case.met_all(1)
+    case.cycles(2)
+    assert case.deltas() == [case.added(fresh)]
+    (fill,) = case.service.get(f"/v1/fills?market={case.condition(fresh)}")
+    assert (fill["trade_id"], fill["size_micro"], fill["external"]) == (trade["trade_id"], 20_000_000, True)
+    assert case.cycles(2)[-1]["cash_unexplained"] == 0
+    assert len(case.service.get("/v1/issues?limit=1000")) == issues
     assert case.books_agree()

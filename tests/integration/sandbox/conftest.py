@@ -1,4 +1,4 @@
-"""A running sandbox for each test module, quiet and with fast blocks, and helpers that sign requests by themselves."""
+"""A running sandbox for each test module, quiet and with fast blocks, and requests to it that are signed here."""
 
 from __future__ import annotations
 
@@ -80,3 +80,8 @@ def rpc(process: SandboxProcess, method: str, *params: Any) -> Any:
     """The whole JSON-RPC answer to one call."""
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
     return requests.post(process.urls["rpc_url"], json=body, timeout=TIMEOUT_S).json()
+
+
+def gamma(process: SandboxProcess, path: str, **params: Any) -> Any:
+    """A GET of Gamma."""
+    return requests.get(process.urls["gamma_url"] + path, params=params, timeout=TIMEOUT_S).json()

@@ -14,8 +14,10 @@ from py_clob_client_v2.clob_types import (
     MarketOrderArgsV2,
     OpenOrderParams,
     OrderArgsV2,
+    OrderMarketCancelParams,
     OrderPayload,
     OrderType,
+    PostOrdersV2Args,
     TradeParams,
 )
 from py_clob_client_v2.exceptions import PolyApiException
@@ -212,6 +214,28 @@ def test_an_order_signed_by_another_key_is_refused(still: SandboxProcess) -> Non
     with pytest.raises(PolyApiException) as refused:
         client.post_order(order)
     assert refused.value.error_msg == {"error": "invalid signature"}
+
+
+def test_the_sdk_posts_several_orders_at_once_and_cancels_a_market(still: SandboxProcess) -> None:
+    client = sdk(still)
+    market = still.control.books()["markets"][5]
+    orders = [
+        client.create_order(OrderArgsV2(token_id=token, price=0.05, size=size, side=BUY))
+        for token, size in zip(market["tokens"], (10, 1), strict=True)
+    ]
+    good, bad = client.post_orders([PostOrdersV2Args(order=order, orderType=OrderType.GTC) for order in orders])
+    assert (good["status"], bad["orderID"]) == ("live", "")
+    assert "minimum" in bad["errorMsg"]
+    result = client.cancel_market_orders(OrderMarketCancelParams(market=market["condition_id"]))
+    assert result["canceled"] == [good["orderID"]]
+
+
+def test_a_fill_or_kill_order_that_cannot_be_filled_is_an_error(still: SandboxProcess) -> None:
+    client = sdk(still)
+    token = still.control.books()["markets"][5]["tokens"][0]
+    order = client.create_order(OrderArgsV2(token_id=token, price=0.05, size=10, side=BUY))
+    with pytest.raises(PolyApiException, match="fully filled"):
+        client.post_order(order, OrderType.FOK)
 
 
 def web3_of(process: SandboxProcess) -> Web3:

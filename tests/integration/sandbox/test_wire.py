@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 import requests
 import rlp  # type: ignore[import-untyped]
@@ -17,10 +13,9 @@ from eth_utils.crypto import keccak
 
 from polymarket import position_ids
 from polymarket.sandbox.actions import Convert, ExternalTrade, FillOrder, Redeem, Resolve, SetPrice, TransferOut
-from polymarket.sandbox.options import ServerOptions, WorldOptions
-from polymarket.sandbox.process import SandboxProcess, SandboxProcessError
+from polymarket.sandbox.process import SandboxProcess
 from polymarket.sandbox.trading import BUY, SELL
-from tests.integration.sandbox.conftest import TIMEOUT_S, clob_get, clob_pages, positions, rpc, signed_headers
+from tests.integration.sandbox.conftest import TIMEOUT_S, clob_get, clob_pages, gamma, positions, rpc, signed_headers
 
 pytestmark = pytest.mark.req("X-07")
 
@@ -29,11 +24,6 @@ HEADER_FIELDS = (
     "parentHash sha3Uncles miner stateRoot transactionsRoot receiptsRoot logsBloom difficulty number gasLimit "
     "gasUsed timestamp extraData mixHash nonce baseFeePerGas"
 )
-
-
-def gamma(process: SandboxProcess, path: str, **params: Any) -> Any:
-    """A GET of Gamma."""
-    return requests.get(process.urls["gamma_url"] + path, params=params, timeout=TIMEOUT_S).json()
 
 
 @pytest.mark.parametrize("age_s", [61, -70])
@@ -281,6 +271,47 @@ def test_json_rpc_answers_batches_in_order(still: SandboxProcess) -> None:
     assert broken["error"]["code"] == -32700
 
 
+def test_public_market_data_of_the_exchange(still: SandboxProcess) -> None:
+    market = still.control.books()["markets"][-1]
+    token, other = market["tokens"]
+
+    def get(path: str, **params: str) -> Any:
+        return requests.get(still.urls["clob_url"] + path, params=params, timeout=TIMEOUT_S).json()
+
+    assert get("/neg-risk", token_id=token) == {"neg_risk": True}
+    assert get("/tick-size", token_id=token) == {"minimum_tick_size": 0.01}
+    assert get("/fee-rate", token_id=token) == {"base_fee": 1000 if market["fee_rate_micro"] else 0}
+    assert get(f"/markets-by-token/{other}")["condition_id"] == market["condition_id"]
+    assert get(f"/clob-markets/{market['condition_id']}")["nr"] is True
+    assert len(get("/markets")["data"]) == 9
+    book, mirror = get("/book", token_id=token), get("/book", token_id=other)
+    assert [level["size"] for level in book["bids"]] == [level["size"] for level in mirror["asks"]]
+    assert float(book["bids"][-1]["price"]) < float(book["asks"][-1]["price"])
+    for path in ("/book?token_id=1", "/markets/0x00", "/clob-markets/0x00", "/markets-by-token/1", "/nothing"):
+        assert "error" in get(path)
+
+
+def test_gamma_finds_one_market_by_id_and_by_slug(still: SandboxProcess) -> None:
+    row = gamma(still, "/markets", limit=1)[0]
+    assert gamma(still, f"/markets/{row['id']}") == gamma(still, f"/markets/slug/{row['slug']}") == row
+    assert gamma(still, "/markets", question_ids=row["questionID"], id=row["id"], slug=row["slug"]) == [row]
+    assert "error" in gamma(still, "/markets/1")
+    assert "error" in gamma(still, "/markets/keyset", after_cursor="?")
+
+
+def test_the_control_port_refuses_what_it_does_not_understand(still: SandboxProcess) -> None:
+    for path, body in (
+        ("/actions", {"kind": "steal"}),
+        ("/advance", {"ms": -1}),
+        ("/metadata", {"neg_risk": True, "condition_id": "0x00"}),
+        ("/faults", {"target": "moon", "kind": "down"}),
+    ):
+        response = requests.post(still.urls["control_url"] + path, json=body, timeout=TIMEOUT_S)
+        assert response.status_code == 400
+        assert response.json()["error"]
+    assert requests.get(still.urls["control_url"] + "/actions", timeout=TIMEOUT_S).status_code == 405
+
+
 def test_time_stands_still_until_it_is_moved(still: SandboxProcess) -> None:
     before = still.control.time()
     assert before.paused
@@ -312,50 +343,3 @@ def test_requests_are_counted_by_path(still: SandboxProcess) -> None:
     before = still.control.requests().get(path, 0)
     clob_get(still, "/data/orders")
     assert still.control.requests()[path] == before + 1
-
-
-def test_protocol_v2_markets_hold_their_balances_on_the_position_manager() -> None:
-    with SandboxProcess(WorldOptions(activity=False, protocol_v2_markets=1, markets=6, positions=8)) as process:
-        market = next(row for row in process.control.books()["markets"] if row["version"] == "v2")
-        (shown,) = gamma(process, "/markets", condition_ids=market["condition_id"])
-        assert (shown["version"], shown["positionIds"]) == ("v2", market["tokens"])
-        assert json.loads(shown["clobTokenIds"]) == []
-        held = process.control.tokens()[market["tokens"][0]]
-        wallet = process.info["wallet"]["address"][2:].lower()
-        call = f"0x00fdd58e{wallet:0>64}{int(market['tokens'][0]):064x}"
-        contracts = process.info["contracts"]
-        balances = [
-            int(rpc(process, "eth_call", {"to": contracts[name], "data": call}, "latest")["result"], 16)
-            for name in ("position_manager", "conditional_tokens")
-        ]
-        assert balances == [held, 0]
-        assert held > 0
-
-
-def test_a_thousand_markets_with_fifty_positions_and_a_hundred_orders() -> None:
-    with SandboxProcess(WorldOptions(activity=False, markets=1000, positions=50, orders=100)) as process:
-        books = process.control.books()
-        assert (len(books["markets"]), len(books["positions"]), len(books["orders"])) == (1003, 50, 100)
-        assert books["consistent"]
-        assert len(clob_get(process, "/data/orders").json()["data"]) == 100
-
-
-def test_it_prints_one_line_of_json_and_ends_in_order_on_sigint() -> None:
-    command = [sys.executable, "-m", "polymarket.sandbox", "--no-activity", "--seed", "3"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        info = msgspec.json.decode(process.stdout.readline(), type=dict[str, Any])
-        assert requests.get(info["clob_url"] + "/ok", timeout=TIMEOUT_S).json() == "OK"
-        assert info["seed"] == 3
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=10) == 0
-        assert (process.stdout.read(), process.stderr.read()) == (b"", b"")
-
-
-def test_a_process_that_cannot_start_says_so() -> None:
-    with SandboxProcess() as running:
-        port = int(running.urls["clob_url"].split(":")[2].split("/")[0])
-        with pytest.raises(SandboxProcessError, match="exit code"), SandboxProcess(server=ServerOptions(port=port)):
-            pytest.fail("two sandboxes listen on one port")
-        assert running.stop() == 0

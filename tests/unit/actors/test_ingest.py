@@ -37,7 +37,9 @@ def test_the_cursor_moves_when_the_cycle_after_the_poll_is_durable(build: Build)
     harness.cycle()
     assert cursor(harness) == str(at_s)
     kinds = [entry.kind for entry in harness.journal()]
-    assert kinds.index("fill_seen") < len(kinds) - 1 - kinds[::-1].index("cycle_closed") < kinds.index("cursor_advanced")
+    assert (
+        kinds.index("fill_seen") < len(kinds) - 1 - kinds[::-1].index("cycle_closed") < kinds.index("cursor_advanced")
+    )
 
 
 @pytest.mark.req("D-21")

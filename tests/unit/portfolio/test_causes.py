@@ -160,6 +160,28 @@ def test_a_lone_no_of_an_event_with_one_known_question_was_sold_and_not_converte
     assert told([leg_of_event("n0", -4)], 3, yes_tokens=known) == [(Cause.EXTERNAL_SALE, 3)]
 
 
+@pytest.mark.req("L-14", "L-15")
+@pytest.mark.parametrize(
+    ("mark", "price", "believed"),
+    [
+        (400_000, 199_999, False),
+        (400_000, 200_000, True),
+        (400_000, 800_000, True),
+        (400_000, 800_001, False),
+        (10_000, 60_000, True),
+        (10_000, 60_001, False),
+        (60_000, 10_000, True),
+    ],
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_trade_is_told_only_at_a_price_that_the_mark_makes_believable(
+    mark: int, price: int, believed: bool, sign: int
+) -> None:
+    found = told([change("yes", sign * 1_000_000)], -sign * price, marks={"yes": mark})
+    cause = Cause.EXTERNAL_BUY if sign > 0 else Cause.EXTERNAL_SALE
+    assert found == ([(cause, -sign * price)] if believed else [])
+
+
 @pytest.mark.req("L-14")
 def test_changes_in_several_markets_share_the_wallets_cash() -> None:
     merged = [change("yes", -5), change("no", -5)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from decimal import Decimal
 
 import pytest
 
@@ -106,7 +106,7 @@ def test_the_defaults_have_no_findings() -> None:
     [
         (1, None),
         (30, None),
-        (30.5, FindingLevel.WARN),
+        (Decimal("30.5"), FindingLevel.WARN),
         (120, FindingLevel.WARN),
         (121, FindingLevel.ALERT),
         (300, FindingLevel.ALERT),
@@ -114,11 +114,13 @@ def test_the_defaults_have_no_findings() -> None:
         (400, FindingLevel.REJECT),
         (0, FindingLevel.REJECT),
         (-1, FindingLevel.REJECT),
-        (math.nan, FindingLevel.REJECT),
-        (math.inf, FindingLevel.REJECT),
+        (Decimal("NaN"), FindingLevel.REJECT),
+        (Decimal("Infinity"), FindingLevel.REJECT),
     ],
 )
-def test_the_sync_interval_is_warned_about_alerted_and_rejected(seconds: float, level: FindingLevel | None) -> None:
+def test_the_sync_interval_is_warned_about_alerted_and_rejected(
+    seconds: int | Decimal, level: FindingLevel | None
+) -> None:
     found = check_parameters(Parameters(sync_interval_s=seconds))
     assert [finding.level for finding in found] == ([] if level is None else [level])
     assert all(finding.parameter == "sync_interval_s" and str(seconds) in finding.text for finding in found)

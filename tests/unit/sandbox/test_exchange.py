@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from polymarket.sandbox import addresses
 from polymarket.sandbox.acting import act
-from polymarket.sandbox.actions import ExternalTrade, FailTrade, FillOrder, TransferOut
+from polymarket.sandbox.actions import ExternalTrade, FailTrade, FillOrder, Resolve, TransferOut
 from polymarket.sandbox.amounts import ONE, decimal_text, notional, parse_decimal, taker_fee
 from polymarket.sandbox.chain import COIN
 from polymarket.sandbox.trading import (
@@ -151,6 +151,17 @@ def test_an_order_that_lost_its_shares_is_cancelled_when_it_should_trade(here: W
     assert order.order_id not in {leg.order_id for leg in trade.legs}
 
 
+def test_shares_that_are_sold_but_not_yet_delivered_cannot_be_sold_again(here: World) -> None:
+    market = here.directory.markets[0]
+    token = market.tokens[0]
+    held = decimal_text(here.balance(market, token))
+    act(here, ExternalTrade(token_id=token, side=SELL, size=held, price="0.3"))
+    with pytest.raises(OrderRefusedError, match="balance"):
+        here.place(here.wallet.strategy, terms(token, SELL, 50, 10))
+    with pytest.raises(OrderRefusedError, match="fewer"):
+        act(here, ExternalTrade(token_id=token, side=SELL, size="1", price="0.3"))
+
+
 def test_an_order_expires_at_its_time(here: World) -> None:
     token = here.directory.markets[4].tokens[0]
     expiring = OrderTerms(
@@ -166,8 +177,6 @@ def test_an_order_expires_at_its_time(here: World) -> None:
 def test_a_resolved_market_cancels_its_orders_and_takes_no_more(here: World) -> None:
     market = here.directory.markets[0]
     order = next(o for o in here.exchange.live_orders(here.wallet.address) if o.condition_id == market.condition_id)
-    from polymarket.sandbox.actions import Resolve
-
     do(here, Resolve(condition_id=market.condition_id, payouts=[1, 0]))
     assert order.status == CANCELED_RESOLVED
     with pytest.raises(OrderRefusedError, match="closed"):

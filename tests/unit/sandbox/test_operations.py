@@ -116,6 +116,21 @@ def test_redeeming_before_the_resolution_is_refused(here: World) -> None:
     assert "not resolved" in here.refused[str(result["transaction_hash"])]
 
 
+@pytest.mark.req("R-06")
+def test_a_neg_risk_event_has_at_most_one_winner_and_no_shared_payout(here: World) -> None:
+    first, second, third = here.directory.markets[-3:]
+    results = do(
+        here,
+        Resolve(condition_id=third.condition_id, payouts=[1, 1]),
+        Resolve(condition_id=first.condition_id, payouts=[1, 0]),
+        Resolve(condition_id=second.condition_id, payouts=[1, 0]),
+        Resolve(condition_id=first.condition_id, payouts=[0, 1]),
+    )
+    refused = [here.refused.get(str(result["transaction_hash"]), "") for result in results]
+    assert [reason.split()[0] if reason else "" for reason in refused] == ["a", "", "the", "market"]
+    assert (first.payouts, second.payouts, third.payouts) == ((1, 0), None, None)
+
+
 @pytest.mark.parametrize(
     "action",
     [
