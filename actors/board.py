@@ -9,7 +9,7 @@ import msgspec
 
 from portfolio.facts import Balances
 from portfolio.gate import GateState, Liveness
-from portfolio.outcomes import OperationsReport
+from portfolio.outcomes import CycleStatus, OperationsReport
 from portfolio.views import MarketImage
 from portfolio.wallet import WalletState
 
@@ -26,6 +26,32 @@ class SyncShown(msgspec.Struct, frozen=True, kw_only=True):
     images: tuple[MarketImage, ...] = ()
     prices: dict[str, int] = {}
     balances: Balances | None = None
+
+
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """How a cycle ended, as far as readers care. ``completed``: every market was compared."""
+
+    report: OperationsReport
+    completed: bool
+    data_api_up: bool
+    images: tuple[MarketImage, ...]
+    at_ms: int
+
+
+def shown_after(shown: SyncShown, wallet: WalletState, ended: Ended) -> SyncShown:
+    """What a coordinator shows after a cycle."""
+    clob_up = ended.report.status is not CycleStatus.CLOB_UNAVAILABLE
+    down_since = shown.clob_down_since_ms if shown.clob_down_since_ms is not None else ended.at_ms
+    return msgspec.structs.replace(
+        shown,
+        wallet=wallet,
+        report=ended.report,
+        completed_at_ms=ended.at_ms if ended.completed else shown.completed_at_ms,
+        clob_down_since_ms=None if clob_up else down_since,
+        rpc_up=ended.report.block_number is not None,
+        data_api_up=ended.data_api_up,
+        images=ended.images,
+    )
 
 
 class GateShown(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from actors.base import System
-from actors.board import Board
+from actors.board import Board, Ended, shown_after
 from actors.directory import Ensure
-from actors.gathering import METADATA_KEYS, Cycle, Stage
+from actors.gathering import METADATA_KEYS, Cycle
 from actors.ports import ExternalReads
 from actors.stages import CoordinatorSettings, CycleStages
 from messages.addresses import REPORTER, Address, ingest_address
@@ -38,7 +38,6 @@ from messages.reads import (
 )
 from portfolio.events import CycleClosed, WalletDefined
 from portfolio.facts import FailureKind, MarketMeta, Verdict
-from portfolio.outcomes import CycleStatus
 from portfolio.wallet import WalletState
 
 EXTRA_CYCLE_MS = 1_000
@@ -190,20 +189,6 @@ class SyncCoordinator(CycleStages):
             return
         self._ask(running, "needed", ReadMarkets(wallet=self._state.wallet, condition_ids=unknown))
 
-    def _polled(self, message: PollDone, now_ms: int) -> None:
-        running = self._cycle
-        if running is None or message.cycle_id != running.cycle_id or "poll" not in running.awaiting:
-            return
-        running.poll = message
-        running.awaiting.discard("poll")
-        if message.certificate is None:
-            running.clob_failure = running.clob_failure or message.detail
-        else:
-            running.certificates.append(message.certificate)
-        if message.unresolved:
-            running.notes.append(f"no metadata yet for conditions {', '.join(message.unresolved)}: their trades wait")
-        self._move_on(running, now_ms)
-
     def _applied(self, message: ViewApplied, now_ms: int) -> None:
         running = self._cycle
         if running is None or message.cycle_id != running.cycle_id:
@@ -218,16 +203,6 @@ class SyncCoordinator(CycleStages):
 
     # -- closing --------------------------------------------------------------------------------------------------
 
-    def _deadline(self, message: CycleDeadline, now_ms: int) -> None:
-        """Nobody is waited for any longer; what did not answer is named."""
-        running = self._cycle
-        if running is None or message.cycle_id != running.cycle_id or running.stage is Stage.CLOSING:
-            return
-        waited = ", ".join(sorted(running.awaiting)[:5])
-        running.stale = running.stale or f"the cycle's deadline passed at stage {running.stage.value}: {waited}"
-        running.awaiting = set()
-        self._close(running, now_ms)
-
     def _judged(self, message: PausesKnown, now_ms: int) -> None:
         running = self._cycle
         if running is None or message.cycle_id != running.cycle_id:
@@ -240,20 +215,14 @@ class SyncCoordinator(CycleStages):
         """The report is on disk: show it, wake who waits, and go on."""
         running, self._cycle = self._cycle, None
         report = message.report
-        clob_up = report.status is not CycleStatus.CLOB_UNAVAILABLE
-        completed = running is not None and running.completed
-        down_since = self._shown.clob_down_since_ms
-        images = tuple(running.images.values()) if running is not None else self._shown.images
-        self._shown = msgspec.structs.replace(
-            self._shown,
-            wallet=self._state,
+        ended = Ended(
             report=report,
-            completed_at_ms=now_ms if completed else self._shown.completed_at_ms,
-            clob_down_since_ms=None if clob_up else (down_since if down_since is not None else now_ms),
-            rpc_up=report.block_number is not None,
+            completed=running is not None and running.completed,
             data_api_up=running is not None and not running.data_failure,
-            images=images,
+            images=tuple(running.images.values()) if running is not None else self._shown.images,
+            at_ms=now_ms,
         )
+        self._shown = shown_after(self._shown, self._state, ended)
         self._board.sync[self._state.wallet] = self._shown
         if report.onchain_reconciled:
             self._reconciled_block = report.block_number

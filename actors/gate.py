@@ -9,7 +9,7 @@ from actors.board import Board, GateShown
 from messages.addresses import REPORTER, Address, coordinator_address
 from messages.control import Answer, DescribeState, PauseStrategy, ResumeStrategy, SetKillSwitch
 from messages.cycle import CycleJudged, PausesKnown
-from portfolio.events import GateConfigured, GateEvent, KillSwitchSet, StrategyPauseAsked, StrategyResumed
+from portfolio.events import DriftFound, GateConfigured, GateEvent, KillSwitchSet, StrategyPauseAsked, StrategyResumed
 from portfolio.gate import GateState, transition
 
 
@@ -31,7 +31,7 @@ class StrategyGate(DecidingActor):
                 paused = tuple(sorted(self._state.paused))
                 known = PausesKnown(cycle_id=message.cycle_id, paused=paused)
                 self.tell(coordinator_address(self._state.wallet), known)
-            case GateConfigured():
+            case GateConfigured() | DriftFound():
                 self._apply(message, now_ms)
             case PauseStrategy() | ResumeStrategy() | SetKillSwitch():
                 self._command(message, now_ms)

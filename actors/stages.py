@@ -17,7 +17,7 @@ from actors.directory import Directory, Ensure
 from actors.gathering import Cycle, Stage
 from actors.ports import ExternalReads
 from messages.addresses import Address, gate_address, ingest_address, market_address
-from messages.cycle import CycleDurable, CycleJudged, PollTrades, SnapshotAsked
+from messages.cycle import CycleDeadline, CycleDurable, CycleJudged, PollDone, PollTrades, SnapshotAsked
 from messages.reads import Read, ReadMarkets, ReadOpenOrders, ReadOrder, ReadPositions
 from portfolio import closing, cycle, wallet
 from portfolio.events import WalletEvent
@@ -214,3 +214,27 @@ class CycleStages(DecidingActor):
         if step.state is not self._state or step.rows:
             self._state = step.state
             self.submit(event, step.state.version, step.rows, then)
+
+    def _polled(self, message: PollDone, now_ms: int) -> None:
+        running = self._cycle
+        if running is None or message.cycle_id != running.cycle_id or "poll" not in running.awaiting:
+            return
+        running.poll = message
+        running.awaiting.discard("poll")
+        if message.certificate is None:
+            running.clob_failure = running.clob_failure or message.detail
+        else:
+            running.certificates.append(message.certificate)
+        if message.unresolved:
+            running.notes.append(f"no metadata yet for conditions {', '.join(message.unresolved)}: their trades wait")
+        self._move_on(running, now_ms)
+
+    def _deadline(self, message: CycleDeadline, now_ms: int) -> None:
+        """Nobody is waited for any longer; what did not answer is named."""
+        running = self._cycle
+        if running is None or message.cycle_id != running.cycle_id or running.stage is Stage.CLOSING:
+            return
+        waited = ", ".join(sorted(running.awaiting)[:5])
+        running.stale = running.stale or f"the cycle's deadline passed at stage {running.stage.value}: {waited}"
+        running.awaiting = set()
+        self._close(running, now_ms)

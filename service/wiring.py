@@ -157,6 +157,7 @@ class Wiring:
             ),
             apply_without_rpc=sync.rpc_unavailable_policy == "apply",
             reconciled_block=self._books.reconciled_block,
+            interrupted_at_ms=self._books.interrupted[1] if self._books.interrupted is not None else 0,
         )
 
     def _ensure(self, address: Address) -> None:

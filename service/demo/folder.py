@@ -34,7 +34,11 @@ def configure(folder: Path, info: Mapping[str, Any], storage_url: str) -> Config
 
 
 def _text(folder: Path, info: Mapping[str, Any], name: str, storage_url: str) -> str:
-    wallet, contracts = info["wallet"], info["contracts"]
+    url = storage_url or f"sqlite:///{folder}/books.db"
+    return _service_text(folder, info["wallet"], name, url) + _world_text(info)
+
+
+def _service_text(folder: Path, wallet: Mapping[str, Any], name: str, url: str) -> str:
     return f"""# Made by `portfolio-sync demo`. The sandbox that it names ran only during the demo.
 
 [service]
@@ -52,6 +56,20 @@ address = "{wallet["address"]}"
 signer_address = "{wallet["signer_address"]}"
 signature_type = {wallet["signature_type"]}
 
+[storage]
+url = "{url}"
+
+[statsd]
+host = ""
+
+[http]
+bind = "127.0.0.1:0"
+"""
+
+
+def _world_text(info: Mapping[str, Any]) -> str:
+    contracts = info["contracts"]
+    return f"""
 [polymarket]
 clob_url = "{info["clob_url"]}"
 data_api_url = "{info["data_api_url"]}"
@@ -69,15 +87,6 @@ exchanges = ["{contracts["exchange"]}", "{contracts["neg_risk_exchange"]}"]
 position_contracts = ["{contracts["position_manager"]}"]
 multicall = "{contracts["multicall"]}"
 
-[storage]
-url = "{storage_url or f"sqlite:///{folder}/books.db"}"
-
 [strategies.{STRATEGY}]
 markets = [{", ".join(f'"{market}"' for market in info["markets"])}]
-
-[statsd]
-host = ""
-
-[http]
-bind = "127.0.0.1:0"
 """

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -90,4 +92,10 @@ def differences(queries: Queries, wallet: str, books: Mapping[str, Any]) -> list
 def hints(file: str) -> list[str]:
     """Commands that look further."""
     commands = ("positions", "adjustments", "reports --kind settlement", "strategies", "replay")
-    return [f"portfolio-sync {command} --config {file}" for command in commands]
+    return [f"{_program()} {command} --config {file}" for command in commands]
+
+
+def _program() -> str:
+    """How the reader starts the command: as it was started, seen from the current directory."""
+    started = Path(sys.argv[0]).absolute()
+    return str(started.relative_to(Path.cwd())) if started.is_relative_to(Path.cwd()) else started.name

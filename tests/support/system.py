@@ -132,6 +132,8 @@ class Harness:
         self.metrics = RecordingMetrics()
         self.answers = Answers()
         self.escalated: list[str] = []
+        self.restarted: list[Address] = []
+        self.crashes_expected = False
         self._opened = False
 
     def start(self, *, run: bool = True) -> Harness:
@@ -186,6 +188,7 @@ class Harness:
             policy=self.policy,
             apply_without_rpc=self.apply_without_rpc,
             reconciled_block=self.books.reconciled_block,
+            interrupted_at_ms=self.books.interrupted[1] if self.books.interrupted is not None else 0,
         )
         ports = (self.reads, self.board, self.ensure)
         SyncCoordinator.start(coordinator_address(WALLET), self.system, self.books.wallet, settings, ports)
@@ -197,6 +200,7 @@ class Harness:
 
     def _restart(self, address: Address) -> None:
         """As the process does it: first all that was decided is durable, then the actor comes back from the journal."""
+        self.restarted.append(address)
         self.writer.settle()
         self.books = self.rebuilt()
         self._start_actor(address)

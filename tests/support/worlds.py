@@ -13,7 +13,10 @@ from tests.support.system import Build, Harness
 
 @pytest.fixture
 def build(tmp_path: Path) -> Iterator[Build]:
-    """Builds harnesses, each on a database of its own, and drops them after the test."""
+    """Builds harnesses, each on a database of its own, and drops them after the test.
+
+    An actor that crashed unnoticed fails the test: the supervisor heals so well that nothing else would.
+    """
     built: list[Harness] = []
 
     def make(**options: Any) -> Harness:
@@ -26,6 +29,8 @@ def build(tmp_path: Path) -> Iterator[Build]:
     yield make
     for harness in built:
         harness.stop()
+    crashed = [address for harness in built if not harness.crashes_expected for address in harness.restarted]
+    assert crashed == [], "actors crashed and were restarted"
 
 
 __all__ = ["build"]

@@ -24,6 +24,7 @@ class Poison:
 
 def crash(harness: Harness, address: Address, times: int = 1) -> None:
     """Crash an actor, and let the supervisor do its work each time."""
+    harness.crashes_expected = True
     for _ in range(times):
         harness.post.tell(address, Poison())
         harness.runtime.run_until_idle()
@@ -46,7 +47,7 @@ def test_fills_that_were_in_the_mailbox_of_a_crashed_market_are_told_again(build
     """The market dies with a fill waiting behind the poison; the ingest must not think that it was taken."""
     harness = running(build())
     trade(harness.venue, "trade-1", DEAL)
-    harness.runtime.breathe()
+    harness.crashes_expected = True
     harness.post.tell(MARKET, Poison())
     harness.cycle()
     harness.runtime.run_for(2 * INTERVAL_MS)
@@ -65,6 +66,7 @@ def test_a_market_that_crashes_at_any_moment_of_a_busy_cycle_diverges_from_nothi
     harness.post.tell(COORDINATOR, _force())
     for _ in range(seed):
         harness.runtime.step()
+    harness.crashes_expected = True
     harness.post.tell(MARKET, Poison())
     harness.runtime.run_for(4 * INTERVAL_MS)
     assert harness.shares() == {"0xa-yes": 106 * SHARE, "0xb-yes": 100 * SHARE}
