@@ -127,13 +127,14 @@ class Cycle:
                 self.notes.append(f"an answer of kind {type(answer).__name__} was not asked for")
 
     def judge_age(self, now_ms: int, sync_interval_ms: int) -> None:
-        """Data older than the limit skips the cycle (S-13, R-27)."""
-        if self.balances is None:
-            return
-        age_ms = now_ms - self.balances.block_time_ms
+        """Data older than the limit skips the cycle: the chain by block time, the CLOB by request start (S-13, R-27)."""
         limit_ms = stale_limit_ms(sync_interval_ms)
-        if age_ms > limit_ms:
-            self.stale = f"the chain's head is {age_ms} ms old, the limit is {limit_ms} ms"
+        ages = {"the list of open orders": now_ms - self.orders_read_at_ms if self.orders is not None else 0}
+        if self.balances is not None:
+            ages["the chain's head"] = now_ms - self.balances.block_time_ms
+        for name, age_ms in ages.items():
+            if age_ms > limit_ms:
+                self.stale = f"{name} is {age_ms} ms old, the limit is {limit_ms} ms"
 
     def judge_stand_in(self, reconciled_block: int | None) -> None:
         """In the chain's place the Data API must not be behind what the chain showed before: that is history (L-16)."""

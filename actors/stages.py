@@ -163,6 +163,11 @@ class CycleStages(DecidingActor):
 
     def _send_views(self, running: Cycle, now_ms: int) -> None:
         running.stage = Stage.VIEWS
+        # Once more: what was fresh when it was read may have waited too long for the rest (D-11).
+        running.judge_age(now_ms, self._settings.sync_interval_ms)
+        if running.refused:
+            self._judge(running, now_ms)
+            return
         images, readings = running.sorted_images(), running.readings()
         frame = cycle.Frame(
             cycle_id=running.cycle_id,
@@ -237,4 +242,9 @@ class CycleStages(DecidingActor):
         waited = ", ".join(sorted(running.awaiting)[:5])
         running.stale = running.stale or f"the cycle's deadline passed at stage {running.stage.value}: {waited}"
         running.awaiting = set()
+        if running.stage is Stage.VIEWS and running.results:
+            # What was corrected must still be judged, or its pause would be lost; the gate gets a deadline of its own.
+            self.later(self._settings.deadline_ms, message)
+            self._judge(running, now_ms)
+            return
         self._close(running, now_ms)

@@ -22,7 +22,7 @@ from portfolio.events import CursorAdvanced, CycleClosed, DriftFound, Event
 from portfolio.gate import GateState
 from portfolio.images import image_of
 from portfolio.judging import ViewResult
-from portfolio.outcomes import OrderRow, PositionRow
+from portfolio.outcomes import CycleStatus, OrderRow, PositionRow
 from portfolio.rows import order_row, position_row
 from portfolio.state import MarketState, digest
 from portfolio.views import ExternalView
@@ -51,8 +51,7 @@ class Books:
         self.interrupted: tuple[str, int] | None = None
         """Name and time of a cycle that markets took views of and that was never closed: cut short (D-11 d)."""
         self._results: list[ViewResult] = []
-        self._judged: set[str] = set()
-        self._reconciled = False
+        self._unjudged: list[DriftFound] = []
         self.reconciled_block: int | None = None
         """The block at which the books were last compared with the chain."""
 
@@ -62,14 +61,13 @@ class Books:
         The gate of drift that it never judged: a market's correction was durable, so its pause must follow (S-05). The
         coordinator of the report that is missing.
         """
-        if self.interrupted is None:
-            return ()
-        name, (cycle_id, synced_at_ms) = self.wallet.wallet, self.interrupted
-        drifts = critical_drifts(self._results, synced_at_ms, cycle_id, onchain_reconciled=self._reconciled)
-        images = [image_of(state) for state in self.markets.values()]
-        report = aborted(self.wallet, self.interrupted, images, self._results)
-        unjudged = tuple((gate_address(name), drift) for drift in drifts if drift.market_id not in self._judged)
-        return (*unjudged, (coordinator_address(name), report))
+        name = self.wallet.wallet
+        told: list[tuple[Address, Event]] = [(gate_address(name), drift) for drift in self._unjudged]
+        if self.interrupted is not None:
+            images = [image_of(state) for state in self.markets.values()]
+            report = aborted(self.wallet, self.interrupted, images, self._results)
+            told.append((coordinator_address(name), report))
+        return tuple(told)
 
     def apply(self, entry: JournalEntry) -> None:
         """Apply one entry.
@@ -94,7 +92,7 @@ class Books:
                 self.wallet = wallet.transition(self.wallet, event, entry.at_ms).state
             case "gate":
                 if isinstance(event, DriftFound):
-                    self._judged.add(event.market_id)
+                    self._unjudged = [drift for drift in self._unjudged if drift != event]
                 self.gate = gate.transition(self.gate, event, entry.at_ms).state
             case "ingest" if isinstance(event, CursorAdvanced):
                 self.ingest = advance(self.ingest, event)
@@ -104,16 +102,21 @@ class Books:
 
     def _close(self, event: CycleClosed) -> None:
         self.interrupted = None
+        if event.report.status is not CycleStatus.ABORTED:
+            # The gate judged before this cycle closed, and the writer keeps that order; an aborted one has no judge.
+            self._unjudged = []
         if event.report.onchain_reconciled:
             self.reconciled_block = event.report.block_number
 
     def _viewed(self, view: ExternalView, result: ViewResult | None) -> None:
         if self.interrupted is None or self.interrupted[0] != view.cycle_id:
             self.interrupted = (view.cycle_id, view.synced_at_ms)
-            self._results, self._judged = [], set()
-        self._reconciled = view.chain is not None
+            self._results = []
         if result is not None:
             self._results.append(result)
+            self._unjudged += critical_drifts(
+                [result], view.synced_at_ms, view.cycle_id, onchain_reconciled=view.chain is not None
+            )
 
     def digests(self) -> Mapping[str, str]:
         """Digest of every state, by address."""

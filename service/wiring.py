@@ -172,6 +172,9 @@ class Wiring:
             writer.ask(Ping(), timeout=ANSWER_WITHIN_S)
         self._books = rebuild(self._wallet.name, Journal(self._database).read(self._wallet.name))
         self._start_actor(address)
+        for told, event in self._books.recovery():
+            if told == address:
+                self._post.tell(told, event)
 
     def _escalate(self, escalate: Escalate) -> None:
         self._log.error("stopping", detail=escalate.detail)

@@ -172,15 +172,16 @@ def _timeless(row: dict[str, Any]) -> str:
 
 
 @pytest.mark.req("L-02", "L-19", "S-14", "L-30", "D-18")
-def test_after_a_crash_at_any_step_the_tables_tell_what_they_tell_without_it(build: Build) -> None:
+@pytest.mark.parametrize("seed", [0, 1])
+def test_after_a_crash_at_any_step_the_tables_tell_what_they_tell_without_it(build: Build, seed: int) -> None:
     """Nothing is lost, nothing is there twice, no report is missing, and who had to be paused is."""
-    smooth = build()
+    smooth = build(seed=seed)
     points = crashes(smooth)
     expected = told(smooth)
     assert len(points) > 30
     assert len(expected["pauses"]) == 1
     for chapter, step in points:
-        harness = crashed(build(), chapter, step)
+        harness = crashed(build(seed=seed), chapter, step)
         where = f"crashed in {CHAPTERS[chapter].__name__} after step {step}"
         found = told(harness)
         for table, rows in expected.items():
@@ -191,3 +192,31 @@ def test_after_a_crash_at_any_step_the_tables_tell_what_they_tell_without_it(bui
         assert harness.rebuilt().interrupted is None, where
         harness.assert_replays()
         harness.stop()
+
+
+@pytest.mark.req("L-02", "L-19", "S-05", "D-11", "D-18")
+def test_crashes_in_the_recovery_from_a_crash_change_nothing_either(build: Build) -> None:
+    """The market's correction is durable, the pause is not; every life after it dies at its next step, then one lives."""
+    smooth = build()
+    crashes(smooth)
+    expected = told(smooth)
+    harness = build()
+    for chapter in range(3):
+        for _ in steps(harness, chapter):
+            pass
+    for _ in steps(harness, 3):
+        if any(row["drift_pusd"] == 600 for row in harness.settlements()):
+            break
+    assert harness.settlements("PORTFOLIO_SYNC_STRATEGY_PAUSED") == []
+    for life in range(40):
+        harness.stop()
+        harness.start(run=False)
+        for _ in range(life):
+            harness.runtime.step()
+    harness.restart()
+    harness.cycles(2)
+    for _ in steps(harness, 4):
+        pass
+    found = told(harness)
+    assert {table: rows for table, rows in found.items() if rows != expected[table]} == {}
+    harness.assert_replays()

@@ -50,11 +50,12 @@ class QuietExchange:
         self._server.shutdown()
         self._server.server_close()
 
-    def show(self, sizes: dict[str, float]) -> None:
-        """Let the Data API show these tokens in these sizes, rounded as it does, bought at 0.50."""
+    def show(self, balances: dict[str, int]) -> None:
+        """Let the Data API show these micro-shares by token id, in shares rounded as it rounds, bought at 0.50."""
         market = self._market
         template = captured("data_api_v2/positions.json")["data"][0]
         tokens = [str(market.yes), str(market.no)]
+        sizes = {token: round(micro / 1_000_000, 4) for token, micro in balances.items()}
         self.data_rows = [
             template
             | {

@@ -18,7 +18,7 @@ from tests.support.evm import EvmNode
 @pytest.fixture
 def opened(market: ChainMarket, exchange: QuietExchange, command: Command) -> Command:
     """The service has looked once, and opened with what the wallet held."""
-    exchange.show({token: round(micro / 1e6, 4) for token, micro in market.balances().items()})
+    exchange.show(market.balances())
     command.sync()
     return command
 
@@ -89,14 +89,14 @@ def test_a_wrong_chain_or_an_address_without_code_is_named_and_changes_nothing(
 
 @pytest.mark.req("X-02", "R-31")
 def test_what_a_reorganisation_of_the_chain_took_back_is_taken_back(
-    opened: Command, market: ChainMarket, node: EvmNode
+    command: Command, exchange: QuietExchange, market: ChainMarket, node: EvmNode
 ) -> None:
-    before = market.balances()
-    head = node.web3.eth.block_number
+    before, head = market.balances(), node.web3.eth.block_number
     market.run(market.split(250_000_001))
-    opened.sync()
-    assert opened.positions() == market.balances() != before
+    exchange.show(market.balances())
+    command.sync()
+    assert command.positions() == market.balances() != before
     node.reorganise(node.web3.eth.block_number - head)
     assert market.balances() == before
-    opened.sync()
-    assert opened.positions() == before
+    command.sync()
+    assert command.positions() == before

@@ -204,6 +204,9 @@ class Harness:
         self.writer.settle()
         self.books = self.rebuilt()
         self._start_actor(address)
+        for told, event in self.books.recovery():
+            if told == address:
+                self.post.tell(told, event)
 
     def _escalate(self, escalate: Escalate) -> None:
         self.escalated.append(escalate.detail)

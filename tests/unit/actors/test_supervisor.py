@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from actors.gathering import Stage
 from actors.supervisor import RESTARTS_MAX, WINDOW_MS
 from messages.addresses import REPORTER, WRITER, Address, coordinator_address, gate_address, market_address
 from messages.control import PauseStrategy
@@ -124,6 +125,43 @@ def test_a_crashed_coordinator_comes_back_with_a_cycle_of_its_own(build: Build) 
     harness.runtime.run_for(2 * INTERVAL_MS)
     assert harness.shares() == {"0xa-yes": 150 * SHARE}
     harness.assert_replays()
+
+
+@pytest.mark.req("S-05", "D-11")
+def test_a_market_that_does_not_answer_does_not_cost_the_pause_of_another(build: Build) -> None:
+    """One market dies with its view unread, the other has corrected 600 pUSD: the deadline closes, the gate judges."""
+    harness = running(build(), "0xa", "0xb")
+    move(harness.venue, "0xa-yes", SHARE)
+    move(harness.venue, "0xb-yes", 1_200 * SHARE)
+    harness.cycle()
+    harness.post.tell(COORDINATOR, _force())
+    while harness.actor(COORDINATOR)._cycle is None or harness.actor(COORDINATOR)._cycle.stage is not Stage.VIEWS:
+        harness.runtime.step()
+    harness.actor(MARKET).actor_inbox.mail.clear()
+    harness.runtime._ready = [inbox for inbox in harness.runtime._ready if inbox.mail]
+    harness.runtime.run_until_idle()
+    harness.runtime.run_for(INTERVAL_MS)
+    stale = next(report for report in reversed(harness.metrics.reports) if report.status is CycleStatus.STALE)
+    assert "view:0xa" in stale.reasons[0]
+    assert stale.paused_strategies == ("default",)
+    assert len(harness.settlements("PORTFOLIO_SYNC_STRATEGY_PAUSED")) == 1
+
+
+@pytest.mark.req("S-05", "D-18")
+def test_a_gate_that_crashes_before_it_judged_judges_in_its_next_life(build: Build) -> None:
+    harness = running(build())
+    move(harness.venue, "0xa-yes", 1_200 * SHARE)
+    harness.cycle()
+    harness.post.tell(COORDINATOR, _force())
+    while not any(row["drift_pusd"] == 600 for row in harness.settlements()):
+        harness.runtime.step()
+    gate = harness.actor(gate_address(WALLET))
+    gate.actor_inbox.mail.clear()
+    harness.runtime._ready = [inbox for inbox in harness.runtime._ready if inbox.mail]
+    crash(harness, gate_address(WALLET))
+    harness.runtime.run_for(2 * INTERVAL_MS)
+    assert len(harness.settlements("PORTFOLIO_SYNC_STRATEGY_PAUSED")) == 1
+    assert not harness.may_trade().allowed
 
 
 @pytest.mark.req("S-06")

@@ -1,0 +1,1 @@
+"""What is measured, against what, in one run: ``python -m benchmarks`` (D-27). Nothing of the product imports it."""
