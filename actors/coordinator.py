@@ -67,10 +67,11 @@ class SyncCoordinator(CycleStages):
         self._cancel_tick: Callable[[], None] | None = None
 
     def on_start(self) -> None:
-        """Tell the ingest what is known, and begin with a cycle (S-14)."""
+        """Tell the ingest what is known, and begin with a cycle unless one is going to be asked for (S-14)."""
         known = tuple((condition, entry.market_id) for condition, entry in self._state.directory.items())
         self.tell(ingest_address(self._state.wallet), MarketsKnown(entries=known))
-        self.tell(self.address, SyncAsked(why="start"))
+        if self._settings.begin:
+            self.tell(self.address, SyncAsked(why="start"))
 
     def take(self, message: object, now_ms: int) -> None:
         """Requests, timers and settings; what a cycle gathers goes on to :meth:`_gather`."""

@@ -25,6 +25,7 @@ class Stage(enum.Enum):
     """Where a cycle is; each ends when nobody is waited for any more."""
 
     SNAPSHOT = "snapshot"
+    REFRESHED = "refreshed"
     PIN = "pin"
     WITNESSES = "witnesses"
     FOLLOW_UP = "follow_up"
@@ -52,6 +53,7 @@ class Cycle:
         self.orders: tuple[OpenOrder, ...] | None = None
         self.orders_read_at_ms = 0
         self.orders_reread = False
+        self.refreshed = False
         self.fates: list[OrderFate] = []
         self.poll: PollDone | None = None
         self.conditions_seen: set[str] = set()
@@ -126,8 +128,14 @@ class Cycle:
             case _:
                 self.notes.append(f"an answer of kind {type(answer).__name__} was not asked for")
 
+    def give_up(self) -> None:
+        """Wait for nobody any longer; what did not answer is named."""
+        waited = ", ".join(sorted(self.awaiting)[:5])
+        self.stale = self.stale or f"the cycle's deadline passed at stage {self.stage.value}: {waited}"
+        self.awaiting = set()
+
     def judge_age(self, now_ms: int, sync_interval_ms: int) -> None:
-        """Data older than the limit skips the cycle: the chain by block time, the CLOB by request start (S-13, R-27)."""
+        """Data older than the limit skips the cycle: the chain by block time, orders by request start (S-13, R-27)."""
         limit_ms = stale_limit_ms(sync_interval_ms)
         ages = {"the list of open orders": now_ms - self.orders_read_at_ms if self.orders is not None else 0}
         if self.balances is not None:

@@ -37,7 +37,8 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of the cycle; what decisions depend on travels within the views and events (D-16).
 
     ``reconciled_block`` is where an earlier life of the process last compared the books with the chain;
-    ``interrupted_at_ms`` the time of a cycle that it did not finish: no other may have the same (D-24).
+    ``interrupted_at_ms`` the time of a cycle that it did not finish: no other may have the same (D-24). ``begin``: the
+    first cycle comes by itself (S-14), else it is asked for.
     """
 
     wallet: str
@@ -48,6 +49,16 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     apply_without_rpc: bool
     reconciled_block: int | None = None
     interrupted_at_ms: int = 0
+    begin: bool = True
+
+    def frame(self, running: Cycle) -> cycle.Frame:
+        """What a plan needs to know of the cycle and the settings."""
+        return cycle.Frame(
+            cycle_id=running.cycle_id,
+            synced_at_ms=running.synced_at_ms,
+            policy=self.policy,
+            own_keys=self.own_keys,
+        )
 
 
 class CycleStages(DecidingActor):
@@ -88,6 +99,7 @@ class CycleStages(DecidingActor):
             return
         steps: dict[Stage, Callable[[Cycle, int], None]] = {
             Stage.SNAPSHOT: self._pin,
+            Stage.REFRESHED: self._pin,
             Stage.PIN: self._ask_witnesses,
             Stage.WITNESSES: self._follow_up,
             Stage.FOLLOW_UP: self._read_new_tokens,
@@ -105,17 +117,24 @@ class CycleStages(DecidingActor):
         self._reads.request(read, lambda answer: self.tell(self.address, answer), running.correlation(key))
 
     def _pin(self, running: Cycle, now_ms: int) -> None:
-        del now_ms
+        """Pin a block; but first read metadata again when that is due, for it says which contract owns a token."""
+        known = tuple(sorted(self._state.directory))
+        if known and not running.refreshed and self._directory.due(now_ms, forced=running.forced):
+            running.refreshed = True
+            self._ask(running, "refresh", ReadMarkets(wallet=self._state.wallet, condition_ids=known))
+            return
+        if running.refreshed and not running.awaiting and running.stage is Stage.SNAPSHOT:
+            running.stage = Stage.REFRESHED
+            self._snapshot(running, now_ms)
+            return
         running.stage = Stage.PIN
         self._ask(running, "balances", running.pinning_read(self._state.wallet))
 
     def _ask_witnesses(self, running: Cycle, now_ms: int) -> None:
         running.stage = Stage.WITNESSES
-        name, known = self._state.wallet, tuple(sorted(self._state.directory))
-        self._ask(running, "positions", ReadPositions(wallet=name))
-        self._ask(running, "orders", ReadOpenOrders(wallet=name))
-        if known and self._directory.due(now_ms, forced=running.forced):
-            self._ask(running, "refresh", ReadMarkets(wallet=name, condition_ids=known))
+        del now_ms
+        self._ask(running, "positions", ReadPositions(wallet=self._state.wallet))
+        self._ask(running, "orders", ReadOpenOrders(wallet=self._state.wallet))
 
     def _follow_up(self, running: Cycle, now_ms: int) -> None:
         """Trades after the block, fates of orders that left the list, metadata of conditions first seen."""
@@ -168,13 +187,7 @@ class CycleStages(DecidingActor):
         if running.refused:
             self._judge(running, now_ms)
             return
-        images, readings = running.sorted_images(), running.readings()
-        frame = cycle.Frame(
-            cycle_id=running.cycle_id,
-            synced_at_ms=running.synced_at_ms,
-            policy=self._settings.policy,
-            own_keys=self._settings.own_keys,
-        )
+        images, readings, frame = running.sorted_images(), running.readings(), self._settings.frame(running)
         running.plan = cycle.plan(images, readings, frame, self._wallet_with_unknown(running))
         running.awaiting = {f"view:{market_id}" for market_id in running.plan.views}
         for market_id, view in running.plan.views.items():
@@ -198,13 +211,9 @@ class CycleStages(DecidingActor):
         running.stage = Stage.JUDGE
         running.awaiting = {"pauses"}
         drifts = closing.critical_drifts(
-            running.results,
-            running.synced_at_ms,
-            running.cycle_id,
-            onchain_reconciled=running.balances is not None,
+            running.results, running.synced_at_ms, running.cycle_id, onchain_reconciled=running.balances is not None
         )
-        judged = CycleJudged(cycle_id=running.cycle_id, drifts=drifts)
-        self.tell(gate_address(self._state.wallet), judged)
+        self.tell(gate_address(self._state.wallet), CycleJudged(cycle_id=running.cycle_id, drifts=drifts))
 
     def _close(self, running: Cycle, now_ms: int) -> None:
         running.stage = Stage.CLOSING
@@ -235,16 +244,13 @@ class CycleStages(DecidingActor):
         self._move_on(running, now_ms)
 
     def _deadline(self, message: CycleDeadline, now_ms: int) -> None:
-        """Nobody is waited for any longer; what did not answer is named."""
+        """Nobody is waited for any longer; what was corrected is still judged, or its pause would be lost."""
         running = self._cycle
         if running is None or message.cycle_id != running.cycle_id or running.stage is Stage.CLOSING:
             return
-        waited = ", ".join(sorted(running.awaiting)[:5])
-        running.stale = running.stale or f"the cycle's deadline passed at stage {running.stage.value}: {waited}"
-        running.awaiting = set()
+        running.give_up()
         if running.stage is Stage.VIEWS and running.results:
-            # What was corrected must still be judged, or its pause would be lost; the gate gets a deadline of its own.
             self.later(self._settings.deadline_ms, message)
             self._judge(running, now_ms)
-            return
-        self._close(running, now_ms)
+        else:
+            self._close(running, now_ms)

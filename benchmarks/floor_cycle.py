@@ -37,15 +37,16 @@ BLOCK_HASH = re.compile(rb'"hash":\s*"(0x[0-9a-f]{64})"')
 CURSOR = re.compile(rb'"next_cursor":\s*"([^"]*)"')
 JOURNAL_PAYLOAD = b"x" * 1500
 REPORT_DOCUMENT = "x" * 1100
-TABLES = (
-    "CREATE TABLE head (epoch INTEGER, seq INTEGER, hash TEXT)",
-    "CREATE TABLE journal (stream TEXT, seq INTEGER, address TEXT, kind TEXT, schema INTEGER, version INTEGER,"
-    " at_ms INTEGER, payload BLOB, previous_hash TEXT, hash TEXT, PRIMARY KEY (stream, seq))",
-    "CREATE TABLE reports (wallet TEXT, cycle_id TEXT, synced_at_ms INTEGER, event_type TEXT, status TEXT,"
-    + "".join(f" n{number} INTEGER," for number in range(12))
-    + " document TEXT, retained_until_ms INTEGER, PRIMARY KEY (wallet, synced_at_ms))",
-    "INSERT INTO head VALUES (1, 0, '')",
-)
+REPORT_NUMBERS = 12
+TABLES = """
+CREATE TABLE head (epoch INTEGER, seq INTEGER, hash TEXT);
+CREATE TABLE journal (stream TEXT, seq INTEGER, address TEXT, kind TEXT, schema INTEGER, version INTEGER,
+    at_ms INTEGER, payload BLOB, previous_hash TEXT, hash TEXT, PRIMARY KEY (stream, seq));
+CREATE TABLE reports (wallet TEXT, cycle_id TEXT, synced_at_ms INTEGER, event_type TEXT, status TEXT, n0 INTEGER,
+    n1 INTEGER, n2 INTEGER, n3 INTEGER, n4 INTEGER, n5 INTEGER, n6 INTEGER, n7 INTEGER, n8 INTEGER, n9 INTEGER,
+    n10 INTEGER, n11 INTEGER, document TEXT, retained_until_ms INTEGER, PRIMARY KEY (wallet, synced_at_ms));
+INSERT INTO head VALUES (1, 0, '');
+"""
 
 
 def word(value: int) -> bytes:
@@ -81,14 +82,12 @@ class Floor:
         contracts = self.spec["contracts"]
         owner = int(self.spec["wallet"]["address"], 16)
         calls = [call(contracts["multicall"], BLOCK_NUMBER)]
-        for name in ("collateral", "bridged_usdc", "wrapped_collateral"):
-            calls.append(call(contracts[name], BALANCE_OF + word(owner)))
+        buckets = ("collateral", "bridged_usdc", "wrapped_collateral")
+        calls += [call(contracts[name], BALANCE_OF + word(owner)) for name in buckets]
         for condition in self.spec["conditions"]:
             key = bytes.fromhex(condition[2:])
             calls.append(call(contracts["conditional_tokens"], PAYOUT_DENOMINATOR + key))
-            calls += [
-                call(contracts["conditional_tokens"], PAYOUT_NUMERATORS + key + word(slot)) for slot in (0, 1)
-            ]
+            calls += [call(contracts["conditional_tokens"], PAYOUT_NUMERATORS + key + word(slot)) for slot in (0, 1)]
         for event in self.spec["events"]:
             calls.append(call(contracts["neg_risk_adapter"], QUESTION_COUNT + bytes.fromhex(event[2:])))
         for contract, tokens in self.spec["tokens"].items():
@@ -139,11 +138,15 @@ class Floor:
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
         return bytes(self.send(self.spec["rpc_url"], "", body)())
 
-    def following(self, path: str, first: bytes, line: int) -> int:
-        """All further pages of a CLOB list; the number of bytes of all pages."""
+    def clob_page(self, path: str, query: str, cursor: str) -> Any:
+        """Ask for one page of a CLOB list; returns what reads its answer."""
+        return self.send(self.spec["clob_url"], f"{path}?{query}next_cursor={cursor}", line=2, signed=path)
+
+    def following(self, path: str, query: str, first: bytes) -> int:
+        """All further pages of a CLOB list, one after another; the bytes of all pages."""
         size, content = len(first), first
         while (found := CURSOR.search(content)) is not None and found[1] not in {CLOB_END, b""}:
-            content = self.send(self.spec["clob_url"], f"{path}{found[1].decode()}", b"", line, path.split("?")[0])()
+            content = self.clob_page(path, query, found[1].decode())()
             size += len(content)
         return size
 
@@ -155,21 +158,17 @@ class Floor:
         at = {"blockHash": found[1].decode(), "requireCanonical": True}
         balances = self.rpc("eth_call", [{"to": self.spec["contracts"]["multicall"], "data": self.data}, at])
         assert b'"error"' not in balances[:200], balances[:300]
-        orders_path, trades_path = "/data/orders?next_cursor=", f"/data/trades?after={self.after_s}&next_cursor="
-        user = self.spec["wallet"]["address"].lower()
-        data_path = (
-            f"/v2/positions?user={user}&filter_amount=0&include_archived=true&limit=500&sort_by=TOKENS"
-            f"&sort_direction=DESC&_={time.time_ns()}"
-        )
+        user, nonce = self.spec["wallet"]["address"].lower(), time.time_ns()
+        shown = f"user={user}&filter_amount=0&include_archived=true&limit=500&sort_by=TOKENS&sort_direction=DESC"
         waiting = (
-            self.send(self.spec["data_api_url"], data_path, line=0),
-            self.send(self.spec["data_api_url"], f"/v2/status?_={time.time_ns()}", line=1),
-            self.send(self.spec["clob_url"], orders_path + FIRST, line=2, signed="/data/orders"),
+            self.send(self.spec["data_api_url"], f"/v2/positions?{shown}&_={nonce}", line=0),
+            self.send(self.spec["data_api_url"], f"/v2/status?_={nonce}", line=1),
+            self.clob_page("/data/orders", "", FIRST),
         )
         positions, status, orders = (receive() for receive in waiting)
-        size = self.following(orders_path, orders, 2)
-        trades = self.send(self.spec["clob_url"], trades_path + FIRST, line=2, signed="/data/trades")()
-        size += self.following(trades_path, trades, 2)
+        size = self.following("/data/orders", "", orders)
+        after = f"after={self.after_s}&"
+        size += self.following("/data/trades", after, self.clob_page("/data/trades", after, FIRST)())
         return size + len(block) + len(balances) + len(positions) + len(status)
 
 
@@ -180,8 +179,7 @@ class Rows:
         self.connection = sqlite3.connect(path, isolation_level=None)
         self.connection.execute("PRAGMA journal_mode = wal")
         self.connection.execute("PRAGMA synchronous = full")
-        for statement in TABLES:
-            self.connection.execute(statement)
+        self.connection.executescript(TABLES)
         self.seq = 0
 
     def write(self) -> None:
@@ -195,7 +193,16 @@ class Rows:
             "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             ("main", self.seq, "coordinator:main", "closed", 1, self.seq, now_ms, JOURNAL_PAYLOAD, name, name),
         )
-        row = ("main", name, now_ms + self.seq, "SYNC_CYCLE_COMPLETE", "ok", *range(12), REPORT_DOCUMENT, now_ms)
+        row = (
+            "main",
+            name,
+            now_ms + self.seq,
+            "SYNC_CYCLE_COMPLETE",
+            "ok",
+            *range(REPORT_NUMBERS),
+            REPORT_DOCUMENT,
+            now_ms,
+        )
         cursor.execute(f"INSERT INTO reports VALUES ({', '.join('?' for _ in row)})", row)  # noqa: S608
         cursor.execute("COMMIT")
 

@@ -46,7 +46,7 @@ def place(world: WorldOptions, *, latency_ms: int = 0, interval_s: int = 300) ->
     server = ServerOptions(latency_ms=latency_ms)
     with (
         SandboxProcess(world, server, ready_within_s=120) as sandbox,
-        tempfile.TemporaryDirectory(prefix="portfolio-sync-bench-", dir="/tmp") as name,  # noqa: S108 - a short path
+        tempfile.TemporaryDirectory(prefix="portfolio-sync-bench-", dir="/tmp") as name,
     ):
         folder, info = Path(name), sandbox.info
         (folder / "config.toml").write_text(_config(folder, info, interval_s), encoding="utf-8")
@@ -105,6 +105,11 @@ class Child:
             env=None if environment is None else dict(environment),
         )
         self.ready = self._answer()
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
 
     def ask(self, command: str) -> Any:
         """Send a command and wait for its answer."""

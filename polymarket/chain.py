@@ -7,6 +7,7 @@ USDC, wrapped collateral and outcome tokens all count in 1e-6.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -33,6 +34,7 @@ from portfolio.facts import Balances, CollateralBalance, FailureKind, Payout, Qu
 
 _CODEC = Web3().codec
 _BATCH = 1000
+_PACKED_MAX = 8
 _SLOTS = (0, 1)
 
 
@@ -325,7 +327,7 @@ def _aggregate(
 ) -> Steps[list[Any] | RpcRefusal]:
     """Results of the calls in their order, or the first refusal. Every multicall proves the block it ran at."""
     shards = _shards(calls, at.batch)
-    requests = [_multicall(settings, shard, at) for shard in shards]
+    requests = [_multicall(settings, tuple(shard), at) for shard in shards]
     replies = yield from trace.try_all(requests)
     values: list[Any] = []
     for shard, request, reply in zip(shards, requests, replies, strict=True):
@@ -354,11 +356,15 @@ def _shards(calls: Sequence[_Call], batch: int) -> list[list[_Call]]:
     return shards
 
 
-def _multicall(settings: PolymarketSettings, calls: Sequence[_Call], at: _At) -> HttpRequest:
+def _multicall(settings: PolymarketSettings, calls: tuple[_Call, ...], at: _At) -> HttpRequest:
     target = settings.multicall.lower()
+    return rpc_request(settings.rpc_url, "eth_call", {"to": target, "data": _packed(target, calls)}, at.parameter())
+
+
+@lru_cache(maxsize=_PACKED_MAX)  # cycle after cycle makes the same calls, and encoding them is most of their cost
+def _packed(target: str, calls: tuple[_Call, ...]) -> str:
     packed = [(target, True, _BLOCK_NUMBER), *((call.target.lower(), True, call.data) for call in calls)]
-    data = _AGGREGATE + _CODEC.encode(["(address,bool,bytes)[]"], [packed])
-    return rpc_request(settings.rpc_url, "eth_call", {"to": target, "data": "0x" + data.hex()}, at.parameter())
+    return "0x" + (_AGGREGATE + _CODEC.encode(["(address,bool,bytes)[]"], [packed])).hex()
 
 
 def _results(

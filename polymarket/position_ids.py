@@ -88,16 +88,14 @@ def derive_neg_risk(condition: str, tokens: Sequence[str], *, usdc_e: str, wrapp
     ``tokens`` are the market's token ids in any order. None means that the ids are not CTF ids of this condition
     (Protocol V2, or metadata of another market): then only metadata is left to ask.
     """
-    try:
-        given = {int(token) for token in tokens}
-        standard, wrapped = (
-            {int(token) for token in token_ids(condition, collateral)} for collateral in (usdc_e, wrapped_collateral)
-        )
-    except ValueError:
-        return None
-    if given == standard:
-        return False
-    return True if given == wrapped else None
+    for collateral, neg_risk in ((usdc_e, False), (wrapped_collateral, True)):
+        try:
+            fits = {int(token) for token in tokens} == {int(token) for token in token_ids(condition, collateral)}
+        except ValueError:  # no such collateral is configured, or these are no ids
+            continue
+        if fits:
+            return neg_risk
+    return None
 
 
 def _next_point(start: int) -> tuple[int, int]:

@@ -136,7 +136,7 @@ def _traded(change: Change, cash_micro: int, marks: Mapping[str, int], evidence:
         return _moved(change, evidence)
     paid = -cash_micro if change.shares_micro > 0 else cash_micro
     shares = abs(change.shares_micro)
-    if not 0 < paid <= shares or not _believable(paid, shares, marks.get(change.token_id)):
+    if not 0 < paid < shares or not _believable(paid, shares, marks.get(change.token_id)):
         return None
     return CauseHint(
         cause=Cause.EXTERNAL_BUY if change.shares_micro > 0 else Cause.EXTERNAL_SALE,

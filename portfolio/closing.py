@@ -63,15 +63,22 @@ def close(gathered: Gathered, wallet: WalletState) -> CycleClosed:
 def _cash(gathered: Gathered, wallet: WalletState) -> tuple[int | None, int]:
     """(new capital, cash that waits): cash alone that two looks show alike is carried as capital (X-10)."""
     plan = gathered.plan
-    if plan is None or plan.cash_unexplained_micro is None:
+    unexplained = _unexplained(gathered)
+    if plan is None or unexplained is None:
         return None, wallet.cash_pending_micro
     if wallet.capital_micro is None:
         return plan.capital_micro, 0
-    unexplained = plan.cash_unexplained_micro
     seen_alone = wallet.cash_alone and unexplained == wallet.cash_pending_micro
     if unexplained != 0 and plan.settled_clean and seen_alone:
         return wallet.capital_micro + unexplained, 0
     return None, unexplained
+
+
+def _unexplained(gathered: Gathered) -> int | None:
+    """Cash that is still unexplained after this cycle's corrections: what they account for waits no longer."""
+    if gathered.plan is None or gathered.plan.cash_unexplained_micro is None:
+        return None
+    return gathered.plan.cash_unexplained_micro - sum(result.adjusted_cash_micro for result in gathered.results)
 
 
 def _report(gathered: Gathered, wallet: WalletState) -> OperationsReport:
@@ -98,7 +105,7 @@ def _report(gathered: Gathered, wallet: WalletState) -> OperationsReport:
         neg_risk=neg_risk,
         paused_strategies=gathered.paused,
         onchain_balance_micro=plan.cash_micro if plan is not None else None,
-        cash_unexplained_micro=plan.cash_unexplained_micro if plan is not None else None,
+        cash_unexplained_micro=_unexplained(gathered),
         onchain_reconciled=plan is not None and plan.cash_micro is not None,
         block_number=gathered.block_number,
         reasons=_reasons(gathered, has_neg_risk=bool(neg_risk)),

@@ -75,8 +75,7 @@ def plan(images: Sequence[MarketImage], readings: Readings, frame: Frame, wallet
         for market_id, image in ((image.market_id, image) for image in images)
         if market_id in chains
     }
-    proven_cash = sum(image.proven_cash_micro for image in images)
-    proven_cash += sum(exam.explained_cash_micro for found in exams.values() for exam in found)
+    proven_cash = _proven_cash(images, exams, opened=wallet.opened)
     cash, capital, unexplained = _cash(readings.balances, wallet, proven_cash)
     if not _whole(images, wallet):
         # What the missing market moved would pass for unexplained cash, and be taken for somebody's sale.
@@ -102,6 +101,15 @@ def plan(images: Sequence[MarketImage], readings: Readings, frame: Frame, wallet
         decided=_decided(images, readings.balances),
         settled_clean=not changes and all(not exam.explained for found in exams.values() for exam in found),
     )
+
+
+def _proven_cash(images: Iterable[MarketImage], exams: Mapping[str, Sequence[TokenExam]], *, opened: bool) -> int:
+    """Collateral that proven entries moved, with what this cycle's balances prove.
+
+    An opening sets the history of its token aside, and with it the cash that this history moved (R-23).
+    """
+    shown = (exam for found in exams.values() for exam in found if opened or exam.difference_micro == 0)
+    return sum(image.proven_cash_micro for image in images) + sum(exam.explained_cash_micro for exam in shown)
 
 
 def _whole(images: Iterable[MarketImage], wallet: WalletState) -> bool:
@@ -261,7 +269,7 @@ def _average(token: TokenImage) -> int | None:
 
 
 def reference_prices(images: Iterable[MarketImage], readings: Readings) -> dict[str, int]:
-    """One price per token for both sides: payout if resolved, else Data API price, else own average, else 1 (R-03)."""
+    """One price per token for both sides (R-03): payout, else the Data API's, the metadata's, own average, 1."""
     payouts = {payout.condition_id: payout for payout in (readings.balances.payouts if readings.balances else ())}
     marks = {row.token_id: row.price_micro for row in readings.positions or () if row.price_micro is not None}
     prices = {}
@@ -275,6 +283,8 @@ def _price(token: TokenImage, payout: Payout | None, marks: Mapping[str, int | N
     if payout is not None:
         return payout.numerators[token.outcome_index] * MICRO // payout.denominator
     mark = marks.get(token.token_id)
+    if mark is None:
+        mark = token.price_micro
     if mark is not None:
         return mark
     average = _average(token)

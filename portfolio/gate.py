@@ -209,7 +209,8 @@ def _pause(state: GateState, strategy: str, event: DriftFound, now_ms: int) -> t
 def _pause_report(state: GateState, strategy: str, event: DriftFound) -> SettlementReport:
     """The STRATEGY_PAUSED report, exactly one per pause (R-25); its market is the strategy's first leg."""
     claimed = {market.lower() for name, markets in state.strategies if name == strategy for market in markets}
-    legs = [condition for condition in event.condition_ids if condition.lower() in claimed]
+    # One that claims the event as a whole is named by it, so that no two strategies have a report of one key (D-24).
+    legs = [market for market in (event.market_id, *event.condition_ids) if market.lower() in claimed]
     return SettlementReport(
         wallet=state.wallet,
         bot_id=BOT_ID,

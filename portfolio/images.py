@@ -94,4 +94,5 @@ def _token_image(state: MarketState, meta: MarketMeta, token: TokenMeta, unprove
         unproven=fills,
         pending=token.token_id in state.pending,
         pending_micro=_pending_micro(state, token.token_id),
+        price_micro=token.price_micro,
     )

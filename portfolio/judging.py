@@ -26,7 +26,8 @@ class ViewResult(msgspec.Struct, frozen=True, kw_only=True):
 
     ``drift_micro`` is the largest over its subjects, ``pausing_drift_micro`` without what is only reported (R-22).
     ``condition_ids`` are the conditions that changed, and where an event's drift is judged all its legs (R-06).
-    ``internal_size_micro`` and ``clob_size_micro`` are the two sides of the larger subject.
+    ``internal_size_micro`` and ``clob_size_micro`` are the two sides of the larger subject. ``adjusted_cash_micro`` is
+    the collateral that the entries booked now account for.
     """
 
     market_id: str
@@ -44,6 +45,7 @@ class ViewResult(msgspec.Struct, frozen=True, kw_only=True):
     causes: tuple[str, ...]
     evidence: str
     level: DriftLevel
+    adjusted_cash_micro: int = 0
 
 
 def judge_view(draft: Draft, view: ExternalView, reconciled: Reconciled) -> ViewResult:
@@ -78,6 +80,11 @@ def judge_view(draft: Draft, view: ExternalView, reconciled: Reconciled) -> View
         pending_count=len(reconciled.pending),
         regressions=reconciled.orders.regressions,
         deltas=tuple(report.delta_type for report in reports),
+        adjusted_cash_micro=sum(
+            booked.cash_micro
+            for entry_id, booked in draft.state.adjustments.items()
+            if entry_id not in draft.before.adjustments
+        ),
         causes=tuple(sorted({change.cause for change in reconciled.changes})),
         evidence="; ".join(dict.fromkeys(change.evidence for change in reconciled.changes)),
         level=judge(max(position_drift, order_drift), view.policy.discrepancy_alert_micro),
@@ -183,6 +190,8 @@ def _order_reports(state: MarketState, view: ExternalView, reconciled: Reconcile
         moved, drift = by_condition[condition_id]
         before = reconciled.orders_before.get(condition_id, 0)
         after = before + moved
+        if before == after and drift == 0:
+            continue  # all of it was our own fills, which are ledger rows and make no report (R-25)
         orders = [change for change in reconciled.orders.changes if change.condition_id == condition_id]
         evidence = "orders " + ", ".join(change.order_id for change in orders)
         texts = ("+".join(sorted(set(causes[condition_id]))), evidence)

@@ -30,7 +30,7 @@ class UnprovenFill(msgspec.Struct, frozen=True, kw_only=True):
 class TokenImage(msgspec.Struct, frozen=True, kw_only=True):
     """A token as the market holds it. ``proven_micro`` is what earlier balances have already shown.
 
-    ``size = proven + Σ unproven``; ``price_micro`` is the own average cost, the last resort of a reference price.
+    ``size = proven + Σ unproven``; ``price_micro`` is the metadata's price.
     """
 
     token_id: str
@@ -46,6 +46,7 @@ class TokenImage(msgspec.Struct, frozen=True, kw_only=True):
     pending: bool
     pending_micro: int = 0
     """The difference that waits for its second look at the chain; 0 where none does."""
+    price_micro: int | None = None
 
 
 class OrderImage(msgspec.Struct, frozen=True, kw_only=True):

@@ -121,11 +121,11 @@ def _reload(process: Process, sink: AlertSink) -> None:
 
 
 @contextmanager
-def running(config: Config, outside: Outside | None = None) -> Iterator[Process]:
-    """A started process, stopped in order at the end."""
+def running(config: Config, outside: Outside | None = None, *, begin: bool = True) -> Iterator[Process]:
+    """A started process, stopped in order at the end; without ``begin`` it runs the cycles that it is asked for."""
     process = open_process(config, outside)
     try:
-        process.start()
+        process.start(begin=begin)
         yield process
     finally:
         process.stop()
@@ -135,7 +135,7 @@ def sync_once(config: Config) -> dict[str, Any]:
     """One full cycle, and further looks while differences wait for one; the last report with all that was changed."""
     set_up(config)
     looks = config.sync.settle_window_ms // (LOOK_AGAIN_S * 1000) + LOOKS_BEYOND_WINDOW
-    with running(config) as process:
+    with running(config, begin=False) as process:
         done = process.force_sync()
         for _ in range(looks):
             if not done["operations_report"]["pending_count"]:

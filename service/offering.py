@@ -58,6 +58,8 @@ class Offering(Wiring):
         request_id, result = self._waiters.open()
         self._post.tell(coordinator_address(self._wallet.name), SyncAsked(why="force", request_id=request_id))
         answer = self._wait(result)
+        if not answer.ok:
+            raise ServiceUnavailable(answer.detail)
         report = msgspec.json.decode(answer.body, type=OperationsReport)
         return self.cycle_document(report)
 

@@ -30,11 +30,13 @@ __all__ = ["Outside", "Process"]
 class Process(Offering):
     """One wallet's service. Implements ``service.api.ServiceApi``."""
 
-    def start(self, *, cycles: bool = True) -> None:
+    def start(self, *, cycles: bool = True, begin: bool = True) -> None:
         """Take the lease, rebuild from the journal, start all actors, and begin the first cycle (S-14).
 
-        Without ``cycles`` only what obeys commands is started: nothing is read from outside.
+        Without ``cycles`` only what obeys commands is started: nothing is read from outside. Without ``begin`` the
+        first cycle is the one that ``force_sync`` asks for.
         """
+        self._begin = begin
         leases = Leases(self._database)
         self._ledger.hold(leases.acquire(self._wallet.name, self._config.service.bot_id, self._clock.now_ms()))
         self._books = rebuild(self._wallet.name, Journal(self._database).read(self._wallet.name))

@@ -77,6 +77,11 @@ class Waiters:
         if result is not None:
             result.set(Answer(request_id=request_id, ok=ok, detail=detail, body=body))
 
+    def refuse_all(self, detail: str) -> None:
+        """Nobody will be answered any more."""
+        for request_id in tuple(self._results):
+            self.answer(request_id, ok=False, detail=detail, body=b"null")
+
 
 class Wiring:
     """The actors of one wallet, and how each is started again."""
@@ -95,6 +100,7 @@ class Wiring:
         self._outbox = Outbox(database)
         self._wallet = the_wallet(config)
         self._books = Books(self._wallet.name)
+        self._begin = True
         self.ended = Event()
         """Set when the process has to end; ``failure`` says why, empty for an orderly stop."""
         self.failure = ""
@@ -157,6 +163,7 @@ class Wiring:
             ),
             apply_without_rpc=sync.rpc_unavailable_policy == "apply",
             reconciled_block=self._books.reconciled_block,
+            begin=self._begin,
             interrupted_at_ms=self._books.interrupted[1] if self._books.interrupted is not None else 0,
         )
 
@@ -180,4 +187,5 @@ class Wiring:
         self._log.error("stopping", detail=escalate.detail)
         self._board.lease_held = False
         self.failure = escalate.detail
+        self._waiters.refuse_all(f"the process is stopping: {escalate.detail}")
         self.ended.set()

@@ -10,12 +10,12 @@ from service.cli.failures import Exit, say
 from service.cli.output import print_json, print_pairs, print_rows
 from service.cli.reading import ISSUES, SETTLEMENTS
 
-COMPLETED = frozenset({"ok", "data_api_unavailable", "rpc_unavailable"})
-"""Statuses of cycles that compared and corrected (R-01); the others skipped."""
+COMPLETED = frozenset({"ok", "data_api_unavailable"})
+"""Statuses of cycles that compared the books with the chain (R-01)."""
 
 
 def show_cycle(cycle: dict[str, Any], *, json: bool) -> None:
-    """Print it; ends with 1 where the cycle was skipped, and with 3 where it found drift above the alert line."""
+    """Print it; ends with 1 where books and chain were not compared, with 3 where drift was above the alert line."""
     report = cycle["operations_report"]
     if json:
         print_json(cycle)
@@ -27,7 +27,7 @@ def show_cycle(cycle: dict[str, Any], *, json: bool) -> None:
             print_rows(cycle["issues"], ISSUES.split(), empty="", wide=False)
     code = exit_code(report)
     if code is Exit.FAILED:
-        say(f"error: the cycle was skipped: {report['status']}: {'; '.join(report['reasons'])}")
+        say(f"error: the books were not compared with the chain: {report['status']}: {'; '.join(report['reasons'])}")
     elif code is Exit.FOUND:
         say(f"drift found: {report['discrepancy_count']} market(s), largest {report['drift_pusd_max']} pUSD; corrected")
     if code is not Exit.FINE:

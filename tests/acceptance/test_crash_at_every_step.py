@@ -196,7 +196,7 @@ def test_after_a_crash_at_any_step_the_tables_tell_what_they_tell_without_it(bui
 
 @pytest.mark.req("L-02", "L-19", "S-05", "D-11", "D-18")
 def test_crashes_in_the_recovery_from_a_crash_change_nothing_either(build: Build) -> None:
-    """The market's correction is durable, the pause is not; every life after it dies at its next step, then one lives."""
+    """The market's correction is durable, the pause is not; many lives die soon after they began, then one lives."""
     smooth = build()
     crashes(smooth)
     expected = told(smooth)

@@ -112,7 +112,7 @@ def test_neg_risk_misconfigured_but_proven_by_the_token_ids(build: Build) -> Non
 
 @pytest.mark.req("S-12", "S-20", "R-01")
 def test_onchain_rpc_failure(build: Build) -> None:
-    """No chain: said so in the operations report; what the CLOB and the Data API show is applied; then the check is back."""
+    """No chain: the operations report says so; what CLOB and Data API show is applied; then the check is back."""
     harness = holding(build(), 1_000)
     harness.venue.failing[ReadBalances] = FailureKind.UNREACHABLE
     harness.venue.add_order("order-1", "0xa-no", size=100 * SHARE, price=300_000)

@@ -239,7 +239,7 @@ def test_a_shrunken_answer_of_trades_loses_and_invents_nothing(build: Build, mis
 @pytest.mark.req("L-08", "L-01", "D-12")
 @SHRUNKEN
 def test_trades_that_stay_hidden_replace_what_was_inferred_in_their_place(build: Build, missing: Missing) -> None:
-    """Hidden for longer than two looks, their shares are booked as unexplained; when they come, each takes its place."""
+    """Hidden for longer than two looks, their shares are booked as unexplained; the trades then take their place."""
     harness = portfolio(build)
     our_trades(harness)
     harness.venue.hide_trades = missing

@@ -143,7 +143,12 @@ def test_a_file_that_was_tampered_with_is_found(exported: Path, what: str) -> No
 @pytest.mark.parametrize("column", ["payload", "at_ms", "version", "address"])
 def test_a_changed_entry_of_the_database_is_found(told: Harness, tmp_path: Path, column: str) -> None:
     """Whoever edits the journal behind the service's back breaks its chain, at the entry and no later."""
-    value = {"payload": "CAST(payload || ' ' AS BLOB)", "at_ms": "at_ms + 1", "version": "version + 1", "address": "'gate:main'"}
+    value = {
+        "payload": "CAST(payload || ' ' AS BLOB)",
+        "at_ms": "at_ms + 1",
+        "version": "version + 1",
+        "address": "'gate:main'",
+    }
     sql = f"UPDATE journal SET {column} = {value[column]} WHERE stream = 'main' AND seq = 9"
     told.database.write(lambda transaction: transaction.execute(sql))
     assert Journal(told.database).verify_chain(WALLET).broken_at == 9

@@ -30,6 +30,7 @@ READY_WITHIN_S = 60.0
 STOP_WITHIN_S = 30.0
 COMMAND_WITHIN_S = 60.0
 _LOOK_EVERY_S = 0.01
+_UNQUIET = ("pending_count", "delta_count", "cash_unexplained")
 
 T = TypeVar("T")
 
@@ -304,11 +305,11 @@ class Stage:
         return self.service.sync()
 
     def quiet(self, *, within: int = 12) -> None:
-        """Cycles until nothing is pending and one more found nothing to do."""
+        """Cycles until one finds nothing to do, with nothing pending and all cash explained."""
         self.finalize()
         report: dict[str, Any] = {}
         for _ in range(within):
             report = self.cycle()["operations_report"]
-            if report["status"] == "ok" and not report["pending_count"] and not report["delta_count"]:
+            if report["status"] == "ok" and not any(report[name] for name in _UNQUIET):
                 return
         raise NotInTimeError(f"a quiet cycle: not within {within} cycles; the last one was {report}")

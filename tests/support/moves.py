@@ -81,17 +81,12 @@ def split(venue: Venue, condition_id: str, shares: int) -> None:
     venue.cash_micro -= shares
 
 
-def resolve(venue: Venue, condition_id: str, *, yes: bool) -> None:
-    """The condition is decided."""
-    venue.payouts[condition_id] = Payout(condition_id=condition_id, numerators=(int(yes), int(not yes)), denominator=1)
-
-
-def redeem(venue: Venue, token_id: str) -> None:
-    """All shares of a token of a decided condition are paid out."""
+def redeem(venue: Venue, token_id: str, *, yes: bool) -> None:
+    """The condition of the token is decided, and all its shares are paid out."""
     condition_id, _, outcome = token_id.rpartition("-")
-    payout = venue.payouts[condition_id]
+    venue.payouts[condition_id] = Payout(condition_id=condition_id, numerators=(int(yes), int(not yes)), denominator=1)
     shares = venue.balances.pop(token_id)
-    venue.cash_micro += shares * payout.numerators[0 if outcome == "yes" else 1] // payout.denominator
+    venue.cash_micro += shares if yes == (outcome == "yes") else 0
 
 
 def convert(venue: Venue, given: tuple[str, ...], taken: tuple[str, ...], shares: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import pykka
 
@@ -107,27 +107,28 @@ class Answers:
         self.given[request_id] = (ok, detail, body)
 
 
+class Options(TypedDict, total=False):
+    """How a harness differs from the usual one; an empty ``url`` means a SQLite file of its own."""
+
+    seed: int
+    url: str
+    policy: ViewPolicy
+    apply_without_rpc: bool
+    gate: GateConfigured
+
+
 class Harness:
     """One wallet's system; ``restart`` builds it anew from the same database, as after a crash."""
 
-    def __init__(
-        self,
-        directory: Path,
-        *,
-        seed: int = 0,
-        url: str = "",
-        policy: ViewPolicy | None = None,
-        apply_without_rpc: bool = True,
-        gate: GateConfigured | None = None,
-    ) -> None:
-        self.url = url or f"sqlite:///{directory}/sync.db"
-        self.seed = seed
+    def __init__(self, directory: Path, **options: Unpack[Options]) -> None:
+        self.url = options.get("url") or f"sqlite:///{directory}/sync.db"
+        self.seed = options.get("seed", 0)
         self.clock = VirtualClock(START_MS)
         self.venue = Venue(clock=self.clock)
         self.reads: ExternalReads = self.venue
-        self.policy = policy or ViewPolicy(settle_window_ms=INTERVAL_MS)
-        self.apply_without_rpc = apply_without_rpc
-        self.gate_config = gate or GateConfigured(auto_pause=True, operator="", reason="", strategies=())
+        self.policy = options.get("policy") or ViewPolicy(settle_window_ms=INTERVAL_MS)
+        self.apply_without_rpc = options.get("apply_without_rpc", True)
+        self.gate_config = options.get("gate") or GateConfigured(auto_pause=True, operator="", reason="", strategies=())
         self.sink = RecordingSink()
         self.metrics = RecordingMetrics()
         self.answers = Answers()

@@ -184,7 +184,7 @@ class Venue:
                 found += [meta for meta in self.metas.values() if {t.token_id for t in meta.tokens} & set(tokens)]
                 return MarketsAnswer(markets=tuple(found))
             case ReadBalances():
-                return BalancesAnswer(balances=self._balances(read))
+                return BalancesAnswer(balances=_balances(self, read))
 
     def _data_rows(self) -> list[DataPosition]:
         if self.data_rows is not None:
@@ -208,26 +208,6 @@ class Venue:
     def price_of(self, token_id: str) -> int:
         """The mark of a token; 0.50 where the test sets none."""
         return self.prices.get(token_id, MICRO // 2)
-
-    def _balances(self, read: ReadBalances) -> Balances:
-        if read.block_number is None:
-            self.block_number += 1
-        return Balances(
-            block_number=read.block_number or self.block_number,
-            block_hash=f"0x{self.block_number:064x}",
-            block_time_ms=self.clock.now_ms() - self.block_age_ms,
-            collateral=(CollateralBalance(name="pusd", amount_micro=self.cash_micro),),
-            tokens=tuple(
-                TokenBalance(token_id=ref.token_id, amount_micro=self.balances.get(ref.token_id, 0))
-                for ref in read.tokens
-            ),
-            payouts=tuple(self.payouts[condition] for condition in read.payouts_of if condition in self.payouts),
-            question_counts=tuple(
-                QuestionCount(neg_risk_market_id=market, count=self.question_counts[market])
-                for market in read.question_counts_of
-                if market in self.question_counts
-            ),
-        )
 
     def add_market(self, condition_id: str, *, neg_risk_id: str | None = None, index: int | None = None) -> MarketMeta:
         """A binary condition; its tokens are ``<condition>-yes`` and ``<condition>-no``."""
@@ -277,3 +257,23 @@ class Venue:
         matched = order.size_matched_micro if matched_micro is None else matched_micro
         ended = msgspec.structs.replace(order, status=status, size_matched_micro=matched)
         self.fates[order_id] = ended
+
+
+def _balances(venue: Venue, read: ReadBalances) -> Balances:
+    if read.block_number is None:
+        venue.block_number += 1
+    return Balances(
+        block_number=read.block_number or venue.block_number,
+        block_hash=f"0x{venue.block_number:064x}",
+        block_time_ms=venue.clock.now_ms() - venue.block_age_ms,
+        collateral=(CollateralBalance(name="pusd", amount_micro=venue.cash_micro),),
+        tokens=tuple(
+            TokenBalance(token_id=ref.token_id, amount_micro=venue.balances.get(ref.token_id, 0)) for ref in read.tokens
+        ),
+        payouts=tuple(venue.payouts[condition] for condition in read.payouts_of if condition in venue.payouts),
+        question_counts=tuple(
+            QuestionCount(neg_risk_market_id=market, count=venue.question_counts[market])
+            for market in read.question_counts_of
+            if market in venue.question_counts
+        ),
+    )

@@ -66,6 +66,8 @@ class Killer:
         self._service.require_running()
         if not self._near(watch, wanted):
             return None
+        if wanted is Phase.APPLY:
+            return wanted if watch.step_until_half_durable(0.5) else None
         watch.freeze()
         if watch.look() is wanted:
             return wanted
@@ -83,13 +85,9 @@ class Killer:
             return bool(reading)
         if reading is not False:
             return False
-        if wanted is Phase.COMPARE:
+        if wanted is not Phase.COMMIT:
             return True
-        writing = watch.spin_until_writing(0.05)
-        if wanted is Phase.COMMIT or not writing:
-            return writing
-        gevent.sleep(self._random.random() * 0.004)
-        return True
+        return watch.spin_until_writing(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +157,6 @@ def _leg(trade_id: str, order_id: str, row: dict[str, Any], size: str) -> tuple[
 @pytest.mark.req("L-02", "D-11")
 def test_every_phase_of_the_cycle_was_cut(aftermath: Aftermath) -> None:
     hits = Counter(aftermath.hit)
-    print(f"kills by phase: {dict(hits)}; what happened meanwhile: {aftermath.activity.done}")
     assert len(aftermath.hit) >= KILLS
     assert set(PHASES) <= set(hits), hits
     assert {"FillOrder", "ExternalTrade", "TransferOut", "Split"} <= set(aftermath.activity.done)
@@ -174,6 +171,19 @@ def test_every_trade_is_one_fill(aftermath: Aftermath) -> None:
     assert booked == aftermath.legs()
     failed = {trade["id"] for trade in aftermath.books["trades"] if trade["status"] == "FAILED"}
     assert {row["trade_id"] for row in fills if row["state"] == "FAILED"} == failed
+
+
+@pytest.mark.req("L-02", "R-11", "R-20")
+def test_every_settled_trade_moved_the_cash_that_the_sandbox_says(aftermath: Aftermath) -> None:
+    moved: Counter[str] = Counter()
+    for row in aftermath.rows("SELECT * FROM fills WHERE state != 'FAILED'"):
+        moved[row["trade_id"]] += row["amount_micro"] * (1 if row["side"] == "SELL" else -1) - row["fee_micro"]
+    settled = {
+        operation["trade_id"]: operation["cash"]["pusd"]
+        for operation in aftermath.books["operations"]
+        if operation["kind"] == "TRADE" and operation["trade_id"] not in aftermath.activity.unlisted
+    }
+    assert dict(moved) == settled
 
 
 @pytest.mark.req("L-13", "L-04", "S-03")

@@ -1,4 +1,4 @@
-"""Where in its cycle a running service is, seen from outside: what it asked, what it locks, what it wrote, whom it calls.
+"""Where in its cycle a running service is, seen from outside: what it asked, locks and wrote, and whom it calls.
 
 Nothing in the product helps. The sandbox counts requests; SQLite's write lock is visible to every process; the tables
 are; alerts go to a receiver of ours. A look is taken while the process is stopped (SIGSTOP), so that it holds still.
@@ -34,15 +34,22 @@ _WRITE_LOCK_BYTE = 120
 
 _FREEZE_WITHIN_S = 5.0
 
+_MOMENT_S = 0.0003
+
 
 class Phase(enum.StrEnum):
     """Where a cycle is."""
 
     FETCH = "fetch"
+    """It reads."""
     COMPARE = "compare"
+    """It has read everything, and nothing of what it decides is on its way to the disk."""
     APPLY = "apply"
+    """Views that markets took are durable, the cycle's report is not."""
     COMMIT = "commit"
+    """A transaction is open, and no view of this cycle is durable yet."""
     DELIVERY = "delivery"
+    """It is saying an alert, which is durable."""
     IDLE = "idle"
 
 
@@ -104,16 +111,35 @@ class Watch:
         self.follow()
         if self._receiver.calls:
             return Phase.DELIVERY
-        if self.writing():
-            return Phase.COMMIT
         if self._reading is None:
             return Phase.IDLE
+        writing = self.writing()
         if self._reading:
-            return Phase.FETCH
+            return Phase.COMMIT if writing else Phase.FETCH
         closed, begun = self._cycles()
-        if closed > self._closed_before:
-            return Phase.IDLE
-        return Phase.APPLY if begun else Phase.COMPARE
+        if begun:
+            return Phase.APPLY
+        if writing:
+            return Phase.COMMIT
+        return Phase.IDLE if closed > self._closed_before else Phase.COMPARE
+
+    def step_until_half_durable(self, within_s: float) -> bool:
+        """Let the process run for moments until views of a cycle are durable and its report is not; leaves it stopped.
+
+        False, with the process running, when a cycle ended before that was seen.
+        """
+        deadline = time.monotonic() + within_s
+        self.freeze()
+        closed_before, half = self._cycles()
+        while not half:
+            self.thaw()
+            _burn(_MOMENT_S)
+            self.freeze()
+            closed, half = self._cycles()
+            if not half and (closed > closed_before or time.monotonic() > deadline):
+                self.thaw()
+                return False
+        return True
 
     def follow(self) -> bool | None:
         """Whether the cycle still reads: the chain is read first, trades last. None before its first request."""
@@ -185,6 +211,13 @@ def _raw(path: Path) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _burn(seconds: float) -> None:
+    """Wait more exactly than a timer can."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
 
 
 def _state(pid: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from messages.reads import ReadBalances, ReadMarkets, ReadOpenOrders, ReadPositions, ReadTrades
@@ -18,7 +20,7 @@ def test_cycles_follow_each_other_at_the_interval(build: Build) -> None:
     harness.runtime.run_for(10 * INTERVAL_MS)
     starts = [report.synced_at_ms for report in harness.metrics.reports]
     assert len(starts) == 11
-    assert {later - earlier for earlier, later in zip(starts, starts[1:], strict=False)} == {INTERVAL_MS}
+    assert {later - earlier for earlier, later in itertools.pairwise(starts)} == {INTERVAL_MS}
 
 
 @pytest.mark.req("S-01")

@@ -1,4 +1,4 @@
-"""The supervisor: restarts within an intensity, quarantine, escalation; and that no restart loses a fill (L-12, D-19)."""
+"""The supervisor: restarts within an intensity, quarantine, escalation; no restart loses a fill (L-12, D-19)."""
 
 from __future__ import annotations
 

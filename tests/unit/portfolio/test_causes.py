@@ -65,7 +65,7 @@ def test_only_exams_with_a_difference_are_changes() -> None:
         ({"yes": -5, "no": -5}, 5, [(Cause.POSITION_MERGED, 5)]),
         ({"yes": 5, "no": 5}, -5, [(Cause.POSITION_SPLIT, -5)]),
         ({"yes": -5}, 3, [(Cause.EXTERNAL_SALE, 3)]),
-        ({"yes": 5}, -5, [(Cause.EXTERNAL_BUY, -5)]),
+        ({"yes": 5}, -4, [(Cause.EXTERNAL_BUY, -4)]),
         ({"yes": 5}, 0, [(Cause.TRANSFER_IN, 0)]),
         ({"yes": -5}, 0, [(Cause.TRANSFER_OUT, 0)]),
         ({"yes": 5, "no": -3}, 0, [(Cause.TRANSFER_OUT, 0), (Cause.TRANSFER_IN, 0)]),

@@ -1,0 +1,53 @@
+"""Runs benchmarks: ``python -m benchmarks [NAME …] [--json]``. Exit 0 when every goal is met, 1 when one is not."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from benchmarks import cycle, memory
+from benchmarks.results import Result
+
+BENCHMARKS: dict[str, Callable[[], Result]] = {cycle.NAME: cycle.measure, memory.NAME: memory.measure}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run those that are named, or all."""
+    known = ", ".join(BENCHMARKS)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure against floor or peer, in one run. See benchmarks/README.md.",
+        epilog="Example: python -m benchmarks cycle-50 --json",
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one or more of {known} (default: all)")
+    parser.add_argument("--json", action="store_true", help="one JSON array on stdout (default: a table)")
+    options = parser.parse_args(arguments)
+    missing = [name for name in options.names if name not in BENCHMARKS]
+    if missing:
+        parser.error(f"there is no benchmark {', '.join(missing)}; there are {known}")
+    results = []
+    for name in options.names or BENCHMARKS:
+        print(f"measuring {name} …", file=sys.stderr)
+        results.append(BENCHMARKS[name]())
+        if not options.json:
+            print(line(results[-1]), flush=True)
+    if options.json:
+        print(msgspec.json.encode(results).decode())
+    return 0 if all(result.met for result in results) else 1
+
+
+def line(result: Result) -> str:
+    """A result for people."""
+    further = ", ".join(f"{name} {value:,.6g}" for name, value in result.further.items())
+    verdict = "met" if result.met else "NOT MET"
+    return (
+        f"{result.name:16} {result.value:>12,.1f} {result.unit}; floor {result.floor:,.1f}; ratio {result.ratio:.2f}; "
+        f"goal {result.goal}: {verdict} ({further})"
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,65 @@
+"""``python -m tests.mutants [--list] [--only NAME …]``: exit 0 when every fault is caught by its test, else 1."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from tests.mutants.catalogue import MUTANTS, Mutant
+from tests.mutants.runner import CannotPlant, Copy, copied
+
+
+def say(line: str) -> None:
+    """Show a line at once: a fault takes seconds."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Choose, plant, run, tell."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.mutants",
+        description="Plant faults in a copy of the code one by one; a named test must catch each.",
+        epilog="Example: python -m tests.mutants --only 'fold in arrival order'",
+    )
+    parser.add_argument("--list", action="store_true", help="name the faults with their files and tests, run nothing")
+    parser.add_argument("--only", action="append", metavar="NAME", help="only this fault; may be repeated")
+    options = parser.parse_args(arguments)
+    chosen = [mutant for mutant in MUTANTS if not options.only or mutant.name in options.only]
+    unknown = set(options.only or ()) - {mutant.name for mutant in MUTANTS}
+    if unknown:
+        parser.error(f"there is no fault {min(unknown)!r}; --list names them")
+    if options.list:
+        for mutant in chosen:
+            say(f"{mutant.name}: {mutant.file}, caught by {mutant.test}")
+        return 0
+    with copied() as copy:
+        return _run(copy, chosen)
+
+
+def _run(copy: Copy, chosen: Sequence[Mutant]) -> int:
+    """All tests must pass without a fault, and each must fail with its own."""
+    sound = copy.run(sorted({mutant.test for mutant in chosen}))
+    if sound.returncode != 0:
+        say(f"without any fault the named tests must pass:\n{sound.stdout}{sound.stderr}")
+        return 1
+    survived = 0
+    for mutant in chosen:
+        try:
+            verdict = copy.verdict(mutant)
+        except CannotPlant as error:
+            say(f"NOT PLANTED  {error}")
+            survived += 1
+            continue
+        word = f"caught in {verdict.seconds:4.1f} s" if verdict.caught else "SURVIVED"
+        say(f"{word:16} {mutant.name:55} {mutant.test.rpartition('::')[2]}")
+        if not verdict.caught:
+            survived += 1
+            say(verdict.said)
+    say(f"{len(chosen) - survived} of {len(chosen)} faults were caught")
+    return 1 if survived else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

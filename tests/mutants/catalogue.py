@@ -1,0 +1,200 @@
+"""The faults: where each is planted, and the test that must fail then. How they are run is in ``runner``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BOOKING = "tests/unit/portfolio/test_booking.py"
+RECONCILING = "tests/unit/portfolio/test_reconciling.py"
+ORDERS = "tests/unit/portfolio/test_orders.py"
+COORDINATOR = "tests/unit/actors/test_coordinator.py"
+INGEST = "tests/unit/actors/test_ingest.py"
+WRITER = "tests/unit/actors/test_writer.py"
+CLOB = "tests/unit/polymarket/test_clob.py"
+CHAIN = "tests/unit/polymarket/test_chain.py"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mutant:
+    """One fault: ``old``, which stands exactly once in ``file``, becomes ``new``, and ``test`` must fail."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+MUTANTS = (
+    Mutant(
+        name="skip the duplicate check of fills",
+        file="portfolio/booking.py",
+        old="    known = draft.state.fills.get(fill_key(leg.trade_id, leg.order_id))\n",
+        new="    known: BookedFill | None = None\n",
+        test=f"{BOOKING}::test_a_repetition_changes_nothing_and_says_nothing",
+    ),
+    Mutant(
+        name="let a status move back",
+        file="portfolio/booking.py",
+        old="elif STATUS_RANK[leg.status] > STATUS_RANK[known.status]:",
+        new="elif STATUS_RANK[leg.status] != STATUS_RANK[known.status]:",
+        test=f"{BOOKING}::test_a_status_never_moves_back",
+    ),
+    Mutant(
+        name="fold in arrival order",
+        file="portfolio/position.py",
+        old="    return tuple(sorted(chosen.values(), key=lambda entry: (entry.at, entry.entry_id)))",
+        new="    return tuple(chosen.values())",
+        test="tests/property/portfolio/test_position_properties.py::test_arrival_order_and_repetition_do_not_matter",
+    ),
+    Mutant(
+        name="count failed trades",
+        file="portfolio/position.py",
+        old="    return not isinstance(entry, Fill) or entry.state.effective",
+        new="    return True",
+        test=f"{BOOKING}::test_a_failed_fill_is_reversed_and_both_stay_visible",
+    ),
+    Mutant(
+        name="round cost up when selling",
+        file="portfolio/position.py",
+        old="    return floor_share(held.cost_basis_micro, shares, held.shares_micro)",
+        new="    return -floor_share(-held.cost_basis_micro, shares, held.shares_micro)",
+        test="tests/unit/portfolio/test_position.py::test_cost_removed_is_floored_and_the_last_share_takes_all",
+    ),
+    Mutant(
+        name="let a tolerance of one base unit into the comparison",
+        file="portfolio/comparison.py",
+        old="        if total == target:",
+        new="        if abs(total - target) <= 1:",
+        test="tests/unit/portfolio/test_comparison.py::test_one_base_unit_is_a_difference",
+    ),
+    Mutant(
+        name="let the stand-in close positions",
+        file="portfolio/comparison.py",
+        old="    if size_micro <= STAND_IN_RESOLUTION_MICRO:\n        return 0\n",
+        new="",
+        test=f"{RECONCILING}::test_the_stand_in_never_closes_a_position",
+    ),
+    Mutant(
+        name="take the same block for a second look",
+        file="portfolio/reconciling.py",
+        old="known.block_number is not None and block_number <= known.block_number:",
+        new="known.block_number is not None and block_number < known.block_number:",
+        test=f"{RECONCILING}::test_the_same_block_seen_again_is_no_second_look",
+    ),
+    Mutant(
+        name="let matched sizes fall",
+        file="portfolio/orders.py",
+        old="    return ended or shown.size_matched_micro < known.size_matched_micro",
+        new="    return ended",
+        test=f"{ORDERS}::test_a_matched_size_that_falls_is_counted_and_changes_nothing",
+    ),
+    Mutant(
+        name="close an order although its fate says that it lives",
+        file="portfolio/orders.py",
+        old="    if not known.status.live or (fate is not None and fate.status.live):",
+        new="    if not known.status.live:",
+        test=f"{ORDERS}::test_a_fate_that_says_live_proves_that_the_list_was_short",
+    ),
+    Mutant(
+        name="pause although the kill switch is on",
+        file="portfolio/gate.py",
+        old="        if state.kill_switch or not state.auto_pause:",
+        new="        if not state.auto_pause:",
+        test="tests/unit/actors/test_gate.py::test_the_kill_switch_suppresses_the_pause_and_syncing_goes_on",
+    ),
+    Mutant(
+        name="allow an interval above the locked maximum",
+        file="portfolio/thresholds.py",
+        old="    if Decimal(seconds).is_nan() or not 0 < seconds <= INTERVAL_MAX_S:",
+        new="    if Decimal(seconds).is_nan() or not seconds > 0:",
+        test="tests/unit/service/test_config.py::test_a_locked_value_is_refused_by_its_code",
+    ),
+    Mutant(
+        name="treat a failed reading as an empty one",
+        file="actors/gathering.py",
+        old="            self.clob_failure = self.clob_failure or sentence\n",
+        new="            self.orders, self.orders_read_at_ms = (), self.started_at_ms\n",
+        test="tests/acceptance/test_failure_recipes.py::test_clob_api_unavailable",
+    ),
+    Mutant(
+        name="believe a partial reading",
+        file="actors/coordinator.py",
+        old="        elif message.certificate.verdict is Verdict.COMPLETE and key not in METADATA_KEYS:",
+        new="        elif key not in METADATA_KEYS:",
+        test=f"{COORDINATOR}::test_a_partial_answer_is_unknown_and_never_empty",
+    ),
+    Mutant(
+        name="take the answer to another cycle for one to this",
+        file="actors/gathering.py",
+        old="        return key if cycle_id == self.cycle_id and key in self.awaiting else None",
+        new="        return key if key in self.awaiting else None",
+        test=f"{COORDINATOR}::test_a_late_answer_is_dropped_by_its_correlation",
+    ),
+    Mutant(
+        name="advance the cursor first",
+        file="actors/ingest.py",
+        old="            self._durable_to = (poll.request.cycle_id, poll.cursor_s)\n",
+        new="            self._durable_to = (poll.request.cycle_id, poll.cursor_s)\n"
+        "            self._advance(poll.request, self._stamp_ms)\n",
+        test=f"{INGEST}::test_the_cursor_stays_when_the_cycle_is_not_durable",
+    ),
+    Mutant(
+        name="move the cursor past a trade that may still fail",
+        file="actors/ingest.py",
+        old="        reached = min(open_ones, default=newest) // NS_PER_S",
+        new="        reached = newest // NS_PER_S",
+        test=f"{INGEST}::test_a_trade_is_followed_through_its_statuses_and_the_cursor_waits_for_its_end",
+    ),
+    Mutant(
+        name="tell before it is durable",
+        file="actors/writer.py",
+        old="        self._batch.append(message)\n",
+        new="        self._batch.append(message)\n"
+        "        for address, told in message.then:\n            self.tell(address, told)\n",
+        test=f"{WRITER}::test_what_waits_for_durability_is_told_after_the_commit",
+    ),
+    Mutant(
+        name="go on after a failed commit",
+        file="actors/writer.py",
+        old="            self._broken = True\n",
+        new="            self._broken = False\n",
+        test=f"{WRITER}::test_a_failed_commit_escalates_and_nothing_follows_it",
+    ),
+    Mutant(
+        name="drop the version check of the journal's head",
+        file="storage/ledger.py",
+        old="        if transaction.execute(_MOVE_HEAD, values) != 1:",
+        new="        if transaction.execute(_MOVE_HEAD, values) > 1:",
+        test="tests/integration/storage/test_sqlite.py"
+        "::TestSqliteWriting::test_a_head_that_moved_behind_the_writers_back_stops_it",
+    ),
+    Mutant(
+        name="read only the first page",
+        file="polymarket/paging.py",
+        old="        if cursor is None:\n            break\n",
+        new="        break\n",
+        test=f"{CLOB}::test_many_pages_are_read_and_all_but_the_last_looked_at_again_at_once",
+    ),
+    Mutant(
+        name="never look at the pages of a moving list again",
+        file="polymarket/paging.py",
+        old="    if not moved and listing.verify and len(sheets) > 1:",
+        new="    if not moved and listing.verify and len(sheets) < 1:",
+        test=f"{CLOB}::test_an_order_that_slid_between_pages_is_found_by_the_second_look_and_the_set_is_read_again",
+    ),
+    Mutant(
+        name="cut off what is finer than a base unit",
+        file="polymarket/payloads/money.py",
+        old="    if finer:\n",
+        new="    if finer and value < 0:\n",
+        test="tests/unit/polymarket/test_money.py::test_what_is_no_amount_is_refused",
+    ),
+    Mutant(
+        name="believe balances of another block",
+        file="polymarket/chain.py",
+        old="        if number != at.block.number:\n",
+        new="        if number < 0:\n",
+        test=f"{CHAIN}::test_a_call_that_ran_at_another_block_is_not_believed",
+    ),
+)
