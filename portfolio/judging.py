@@ -73,24 +73,31 @@ def judge_view(draft: Draft, view: ExternalView, reconciled: Reconciled) -> View
         event_drift_micro=event_drift,
         internal_size_micro=largest.internal_size_micro if largest is not None else 0,
         clob_size_micro=largest.clob_size_micro if largest is not None else 0,
-        pending_micro=sum(
-            mul_price(abs(pending.difference_micro), reconciled.prices.get(pending.token_id, MICRO))
-            for pending in reconciled.pending
-        ),
+        pending_micro=_pending_value(reconciled),
         pending_count=len(reconciled.pending),
         regressions=reconciled.orders.regressions,
         deltas=tuple(report.delta_type for report in reports),
-        adjusted_cash_micro=sum(
-            booked.cash_micro
-            for entry_id, booked in draft.state.adjustments.items()
-            if entry_id not in draft.before.adjustments
-        ),
+        adjusted_cash_micro=_adjusted_cash(draft),
         causes=tuple(sorted({change.cause for change in reconciled.changes})),
         evidence="; ".join(dict.fromkeys(change.evidence for change in reconciled.changes)),
         level=judge(max(position_drift, order_drift), view.policy.discrepancy_alert_micro),
     )
     draft.rows.extend(_alerts(draft, view, result))
     return result
+
+
+def _pending_value(reconciled: Reconciled) -> int:
+    """pUSD that the differences which wait for a second look stand for."""
+    return sum(
+        mul_price(abs(pending.difference_micro), reconciled.prices.get(pending.token_id, MICRO))
+        for pending in reconciled.pending
+    )
+
+
+def _adjusted_cash(draft: Draft) -> int:
+    """Collateral that the entries booked in this transition account for."""
+    before = draft.before.adjustments
+    return sum(booked.cash_micro for name, booked in draft.state.adjustments.items() if name not in before)
 
 
 def _concerned(state: MarketState, reports: Sequence[SettlementReport], *, whole_event: bool) -> tuple[str, ...]:

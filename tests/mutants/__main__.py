@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
+import queue
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from tests.mutants.catalogue import MUTANTS, Mutant
 from tests.mutants.runner import CannotPlant, Copy, copied
+
+JOBS = min(4, os.cpu_count() or 1)
+"""Faults at a time, each in a copy of its own."""
 
 
 def say(line: str) -> None:
@@ -34,31 +41,41 @@ def main(arguments: Sequence[str]) -> int:
         for mutant in chosen:
             say(f"{mutant.name}: {mutant.file}, caught by {mutant.test}")
         return 0
-    with copied() as copy:
-        return _run(copy, chosen)
+    return _run(chosen)
 
 
-def _run(copy: Copy, chosen: Sequence[Mutant]) -> int:
+def _run(chosen: Sequence[Mutant]) -> int:
     """All tests must pass without a fault, and each must fail with its own."""
-    sound = copy.run(sorted({mutant.test for mutant in chosen}))
-    if sound.returncode != 0:
-        say(f"without any fault the named tests must pass:\n{sound.stdout}{sound.stderr}")
-        return 1
-    survived = 0
-    for mutant in chosen:
-        try:
-            verdict = copy.verdict(mutant)
-        except CannotPlant as error:
-            say(f"NOT PLANTED  {error}")
-            survived += 1
-            continue
-        word = f"caught in {verdict.seconds:4.1f} s" if verdict.caught else "SURVIVED"
-        say(f"{word:16} {mutant.name:55} {mutant.test.rpartition('::')[2]}")
-        if not verdict.caught:
-            survived += 1
-            say(verdict.said)
-    say(f"{len(chosen) - survived} of {len(chosen)} faults were caught")
-    return 1 if survived else 0
+    with contextlib.ExitStack() as stack:
+        copies = [stack.enter_context(copied()) for _ in range(min(JOBS, len(chosen)))]
+        sound = copies[0].run(sorted({mutant.test for mutant in chosen}))
+        if sound.returncode != 0:
+            say(f"without any fault the named tests must pass:\n{sound.stdout}{sound.stderr}")
+            return 1
+        free: queue.SimpleQueue[Copy] = queue.SimpleQueue()
+        for copy in copies:
+            free.put(copy)
+        with ThreadPoolExecutor(len(copies)) as pool:
+            caught = sum(pool.map(lambda mutant: _judge(free, mutant), chosen))
+    say(f"{caught} of {len(chosen)} faults were caught")
+    return 0 if caught == len(chosen) else 1
+
+
+def _judge(free: queue.SimpleQueue[Copy], mutant: Mutant) -> bool:
+    """Run one fault in a free copy and tell the outcome at once."""
+    copy = free.get()
+    try:
+        verdict = copy.verdict(mutant)
+    except CannotPlant as error:
+        say(f"NOT PLANTED      {error}")
+        return False
+    finally:
+        free.put(copy)
+    word = f"caught in {verdict.seconds:4.1f} s" if verdict.caught else "SURVIVED"
+    say(f"{word:16} {mutant.name:55} {mutant.test.rpartition('::')[2]}")
+    if not verdict.caught:
+        say(verdict.said)
+    return verdict.caught
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ MUTANTS = (
         file="portfolio/comparison.py",
         old="    if size_micro <= STAND_IN_RESOLUTION_MICRO:\n        return 0\n",
         new="",
-        test=f"{RECONCILING}::test_the_stand_in_never_closes_a_position",
+        test="tests/unit/portfolio/test_mutation_gaps_stand_in.py::test_the_stand_in_does_not_close_what_the_chain_has_proven",
     ),
     Mutant(
         name="take the same block for a second look",
@@ -137,7 +137,7 @@ MUTANTS = (
         old="            self._durable_to = (poll.request.cycle_id, poll.cursor_s)\n",
         new="            self._durable_to = (poll.request.cycle_id, poll.cursor_s)\n"
         "            self._advance(poll.request, self._stamp_ms)\n",
-        test=f"{INGEST}::test_the_cursor_stays_when_the_cycle_is_not_durable",
+        test=f"{INGEST}::test_the_cursor_moves_when_the_cycle_after_the_poll_is_durable",
     ),
     Mutant(
         name="move the cursor past a trade that may still fail",
