@@ -13,7 +13,7 @@ from portfolio.events import EventRejected, FillSeen, MarketDefined, MarketEvent
 from portfolio.images import image_of
 from portfolio.market import Step, transition
 from portfolio.state import MarketState, digest
-from portfolio.views import ExternalView
+from portfolio.views import ExternalView, MarketImage
 
 
 class MarketActor(DecidingActor):
@@ -28,7 +28,7 @@ class MarketActor(DecidingActor):
         """Apply events; answer snapshots from the published image."""
         match message:
             case SnapshotAsked():
-                self.tell(message.reply_to, ImageTaken(cycle_id=message.cycle_id, image=self._image))
+                self.tell(message.reply_to, ImageTaken(cycle_id=message.cycle_id, image=self._present()))
             case ExternalView():
                 step = self._apply(message, now_ms)
                 self._answer_view(message, step)
@@ -52,12 +52,17 @@ class MarketActor(DecidingActor):
         if step.state is not self._state or step.rows:
             self.submit(event, step.state.version, step.rows, then)
             self._state = step.state
-            self._image = image_of(step.state)
         return step
+
+    def _present(self) -> MarketImage:
+        """The image of the present state (D-10), made when it is asked for: a thousand fills between need none."""
+        if self._image.version != self._state.version:
+            self._image = image_of(self._state)
+        return self._image
 
     def _answer_view(self, view: ExternalView, step: Step) -> None:
         coordinator = coordinator_address(self._state.wallet)
-        self.tell(coordinator, ViewApplied(cycle_id=view.cycle_id, result=step.result, image=self._image))
+        self.tell(coordinator, ViewApplied(cycle_id=view.cycle_id, result=step.result, image=self._present()))
 
     def _resume(self, command: ResumeMarket, now_ms: int) -> None:
         event = MarketResumed(operator=command.operator, reason=command.reason)

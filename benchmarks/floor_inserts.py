@@ -1,8 +1,9 @@
 """Floor of the fill benchmarks: the rows of a booked fill, inserted by the driver and nothing else (D-27).
 
-Imports nothing of the product. A fill is a journal row, a fill, an observation, a position, an order and a cursor, with
-ids as long as real ones, the same keys, and the head of the stream moved; a batch is one transaction, durable when it
-returns (SQLite in WAL mode with ``synchronous=FULL``, PostgreSQL with its defaults).
+Imports nothing of the product. A fill is a journal row, a fill, an observation and a position, with ids as long as real
+ones, the same keys, and the head of the stream moved; a batch is one transaction, durable when it returns (SQLite in
+WAL mode with ``synchronous=FULL``, PostgreSQL with its defaults). The fills go round ``markets`` markets, and of a
+position that a batch writes several times only the last is written, as any writer would.
 """
 
 from __future__ import annotations
@@ -24,13 +25,11 @@ TABLES: dict[str, tuple[int, int, tuple[int, ...], bool]] = {
     "floor_fills": (12, 10, (0, 1, 2), False),
     "floor_observations": (5, 1, (0, 1, 2, 3, 4), False),
     "floor_positions": (5, 9, (0, 1), True),
-    "floor_orders": (9, 6, (0, 1), True),
-    "floor_cursors": (3, 1, (0, 1), True),
 }
 HEAD = "floor_head"
 LONG_ID = "0x" + "c0" * 32
 TOKEN_ID = "7" * 77
-PAYLOAD = "x" * 430
+PAYLOAD = "x" * 680
 
 
 def _columns(name: str) -> list[str]:
@@ -55,22 +54,23 @@ def _insert(name: str, marks: str) -> str:
     return f"{sql} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
 
 
-def _row(name: str, number: int) -> Row:
+def _row(name: str, number: int, markets: int) -> Row:
     texts, integers, _key, replaced = TABLES[name]
-    identity = "main" if replaced else f"00000000-0000-4000-8000-{number:012d}"
+    identity = f"{number % markets:077d}" if replaced else f"00000000-0000-4000-8000-{number:012d}"
     body = PAYLOAD if name == "floor_journal" else TOKEN_ID
     values = ["main", identity, LONG_ID, LONG_ID, body, "BUY", *["LIVE"] * 6]
     return (*values[:texts], *[number] * integers)
 
 
-def _batches(size: int, count: int) -> list[dict[str, list[Row]]]:
-    """The rows of each batch by table; of a row that is replaced only the last, as any writer would."""
+def _batches(size: int, count: int, markets: int) -> list[dict[str, list[Row]]]:
+    """The rows of each batch by table."""
     batches = []
     for start in range(0, size * count, size):
         numbers = range(start, start + size)
+        last = numbers[-min(size, markets) :]
         batches.append(
             {
-                name: [_row(name, number) for number in (numbers[-1:] if replaced else numbers)]
+                name: [_row(name, number, markets) for number in (last if replaced else numbers)]
                 for name, (_texts, _integers, _key, replaced) in TABLES.items()
             }
         )
@@ -95,7 +95,7 @@ def _prepare(cursor: Any) -> None:
         cursor.execute(statement)
 
 
-def sqlite_seconds(path: Path, size: int, count: int) -> float:
+def sqlite_seconds(path: Path, size: int, count: int, markets: int) -> float:
     """Seconds for ``count`` transactions of ``size`` fills each, into a new SQLite file at ``path``."""
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode = wal")
@@ -104,13 +104,13 @@ def sqlite_seconds(path: Path, size: int, count: int) -> float:
     _prepare(cursor)
     statements = {name: _insert(name, "(" + ", ".join("?" for _ in _columns(name)) + ")") for name in TABLES}
     seconds = _timed(
-        cursor, _batches(size, count), lambda target, name, rows: target.executemany(statements[name], rows)
+        cursor, _batches(size, count, markets), lambda target, name, rows: target.executemany(statements[name], rows)
     )
     connection.close()
     return seconds
 
 
-def postgres_seconds(url: str, size: int, count: int) -> float:
+def postgres_seconds(url: str, size: int, count: int, markets: int) -> float:
     """Seconds for ``count`` transactions of ``size`` fills each, into the PostgreSQL database at ``url``.
 
     By psycopg2's bulk insert; its ``executemany`` is a round trip a row. Makes its tables, and drops them.
@@ -122,7 +122,7 @@ def postgres_seconds(url: str, size: int, count: int) -> float:
     statements = {name: _insert(name, "%s") for name in TABLES}
     seconds = _timed(
         cursor,
-        _batches(size, count),
+        _batches(size, count, markets),
         lambda target, name, rows: execute_values(target, statements[name], rows, page_size=1000),
     )
     for name in (*TABLES, HEAD):

@@ -15,6 +15,7 @@ from eth_abi.exceptions import DecodingError
 from web3 import Web3
 
 from messages.reads import BalancesAnswer, ReadBalances
+from polymarket.chain_memory import ChainMemory
 from polymarket.payloads import MAX_MICRO
 from polymarket.reading import Findings, ReadContext, ReadResult, Trace, conclude
 from polymarket.requests import HttpRequest, HttpResponse, ReadError, Steps
@@ -33,7 +34,8 @@ from polymarket.settings import PolymarketSettings
 from portfolio.facts import Balances, CollateralBalance, FailureKind, Payout, QuestionCount, Source, TokenBalance
 
 _CODEC = Web3().codec
-_BATCH = 1000
+READS_MAX = 3
+"""Times that a block is pinned and read: a node at its head runs a call at another block now and then."""
 _PACKED_MAX = 8
 _SLOTS = (0, 1)
 
@@ -49,26 +51,6 @@ _BALANCE_OF_BATCH = _selector("balanceOfBatch(address[],uint256[])")
 _PAYOUT_DENOMINATOR = _selector("payoutDenominator(bytes32)")
 _PAYOUT_NUMERATOR = _selector("payoutNumerators(bytes32,uint256)")
 _QUESTION_COUNT = _selector("getQuestionCount(bytes32)")
-
-
-class ChainMemory:
-    """What was learnt of an RPC endpoint and holds from read to read, until a read fails.
-
-    ``verified`` are the contracts whose code was seen, ``by_hash`` whether calls at a block hash (EIP-1898) work,
-    ``batch`` how many calls and tokens one request may carry, ``finalized`` whether that tag works.
-    """
-
-    def __init__(self) -> None:
-        self.chain_id: int | None = None
-        self.verified: set[str] = set()
-        self.by_hash = True
-        self.batch = _BATCH
-        self.finalized = True
-
-    def forget(self) -> None:
-        """After a failure the endpoint may be another one: verify chain and contracts again."""
-        self.chain_id = None
-        self.verified = set()
 
 
 class _Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,8 +83,17 @@ def read_balances(
 
 
 def _balances(trace: Trace, settings: PolymarketSettings, read: ReadBalances, memory: ChainMemory) -> Steps[Findings]:
-    block = yield from _pin(trace, settings, read, memory)
-    plan, values = yield from _values(trace, settings, read, block, memory)
+    for _ in range(READS_MAX):
+        block = yield from _pin(trace, settings, read, memory)
+        found = yield from _values(trace, settings, read, block, memory)
+        if found is not None:
+            return _findings(read, block, found)
+    detail = f"{READS_MAX} times the multicall ran at another block than the one pinned; is the RPC split?"
+    raise ReadError(FailureKind.MALFORMED, detail)
+
+
+def _findings(read: ReadBalances, block: Block, found: tuple[_Plan, list[Any]]) -> Findings:
+    plan, values = found
     balances = plan.balances(block, values)
     return Findings(
         rows=(*balances.collateral, *balances.tokens, *balances.payouts, *balances.question_counts),
@@ -116,8 +107,8 @@ def _balances(trace: Trace, settings: PolymarketSettings, read: ReadBalances, me
 
 def _values(
     trace: Trace, settings: PolymarketSettings, read: ReadBalances, block: Block, memory: ChainMemory
-) -> Steps[tuple[_Plan, list[Any]]]:
-    """The results of all calls at the block: in one multicall, or in as many halves as the RPC insists on.
+) -> Steps[tuple[_Plan, list[Any]] | None]:
+    """The results of all calls at the block, in one multicall or in halves; None where it ran at another block.
 
     A call at the block's hash cannot be answered from another block. Where the RPC does not take a hash, the call goes
     by number, and the block's hash is looked up again afterwards.
@@ -126,6 +117,8 @@ def _values(
     while True:
         plan = _Plan(settings, read, memory.batch)
         found = yield from _aggregate(trace, settings, plan.calls, _At(block, by_hash, memory.batch))
+        if found is None:
+            return None
         if not isinstance(found, RpcRefusal):
             break
         if by_hash:
@@ -324,8 +317,8 @@ class _At(msgspec.Struct, frozen=True):
 
 def _aggregate(
     trace: Trace, settings: PolymarketSettings, calls: Sequence[_Call], at: _At
-) -> Steps[list[Any] | RpcRefusal]:
-    """Results of the calls in their order, or the first refusal. Every multicall proves the block it ran at."""
+) -> Steps[list[Any] | RpcRefusal | None]:
+    """Results in order, or the first refusal. Every multicall proves the block it ran at; None: it was another."""
     shards = _shards(calls, at.batch)
     requests = [_multicall(settings, tuple(shard), at) for shard in shards]
     replies = yield from trace.try_all(requests)
@@ -336,10 +329,7 @@ def _aggregate(
             return result
         number, *rest = _results(request, shard, parse_data(request, result), settings)
         if number != at.block.number:
-            raise ReadError(
-                FailureKind.MALFORMED,
-                f"the multicall ran at block {number}, expected {at.block.number}; is the RPC split?",
-            )
+            return None
         values += rest
     return values
 

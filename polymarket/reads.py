@@ -22,6 +22,7 @@ from messages.reads import (
     ReadTrades,
 )
 from polymarket import chain, clob, data_api, gamma
+from polymarket.chain_memory import ChainMemory
 from polymarket.driver import Clock, HttpDriver
 from polymarket.reading import ReadContext, ReadResult
 from polymarket.requests import Steps
@@ -49,7 +50,7 @@ class PolymarketReads:
         self._settings = settings
         self._clock = clock
         self._driver = driver or HttpDriver(settings, clock)
-        self._memory = chain.ChainMemory()
+        self._memory = ChainMemory()
         self._numbers = itertools.count()
         self._running = gevent.pool.Group()
 

@@ -40,11 +40,11 @@ class NotInTimeError(Exception):
 
 
 def until(look: Callable[[], T | None], what: str, *, within_s: float = READY_WITHIN_S) -> T:
-    """What ``look`` returns once it is neither None nor False."""
+    """What ``look`` returns once that is something: neither None nor False nor empty."""
     deadline = time.monotonic() + within_s
     while True:
         found = look()
-        if found is not None and found is not False:
+        if found:
             return found
         if time.monotonic() > deadline:
             raise NotInTimeError(f"{what}: not within {within_s:g} s")

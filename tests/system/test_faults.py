@@ -19,10 +19,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from polymarket.sandbox.actions import Cancel, ExternalTrade
+from polymarket.sandbox.actions import Cancel, ExternalTrade, FillOrder
 from polymarket.sandbox.options import WorldOptions
 from polymarket.sandbox.process import SandboxProcess
-from tests.support.live import LiveService, LiveSettings, Stage
+from tests.support.live import LiveService, LiveSettings, Stage, until
 from tests.system.cases import BROKEN, Case, fault
 
 TIMEOUT_MS = 1500
@@ -293,3 +293,37 @@ def test_a_trade_in_an_unknown_market_waits_whole_with_its_cash(stage: Stage) ->
     assert case.cycles(2)[-1]["cash_unexplained"] == 0
     assert len(case.service.get("/v1/issues?limit=1000")) == issues
     assert case.books_agree()
+
+
+@pytest.mark.req("L-01", "L-16", "D-12", "X-10")
+@pytest.mark.parametrize("size", ["40", "15"])
+def test_a_trade_that_the_list_withholds_is_counted_once(stage: Stage, size: str) -> None:
+    """The chain shows what the list of trades does not; when the trade is listed again, it takes the place of that."""
+    case = Case(stage)
+    order = case.given_order(NEIGHBOUR)
+    case.control.add_fault(fault("clob", "empty_page", path="data/trades"))
+    trade = case.control.act(FillOrder(order_id=order, size=size))
+    # Blocks count whole seconds: let the one that takes the trade be of a later second than the match, as it is there.
+    _a_second_passes(stage)
+    stage.finalize()
+    case.cycles(3)
+    case.met_all(1)
+
+    case.cycles(2)
+
+    assert case.books_agree()
+    deltas = case.deltas()
+    # Beyond the settling window nothing is in flight any more, so that whatever was counted twice would show.
+    _a_second_passes(stage)
+    _a_second_passes(stage)
+    assert [report["cash_unexplained"] for report in case.cycles(3)] == [0, 0, 0]
+    assert case.deltas() == deltas
+    assert case.books_agree()
+    fills = case.service.get(f"/v1/fills?market={case.condition(NEIGHBOUR)}")
+    assert [row["size_micro"] for row in fills if row["trade_id"] == trade["trade_id"]] == [int(size) * 1_000_000]
+
+
+def _a_second_passes(stage: Stage) -> None:
+    """In the sandbox's world, which follows the machine's clock."""
+    then = stage.control.time().now_ms
+    until(lambda: stage.control.time().now_ms >= then + 1000, "a second of the sandbox's time")

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from messages.reads import BalancesAnswer, ReadBalances, ReadCompleted, ReadFailed
-from polymarket.chain import ChainMemory, read_balances
+from polymarket.chain import read_balances
+from polymarket.chain_memory import ChainMemory
 from polymarket.reading import ReadResult
 from polymarket.requests import HttpReply, HttpRequest
 from polymarket.settings import PolymarketSettings
@@ -234,7 +235,26 @@ def test_a_call_that_ran_at_another_block_is_not_believed() -> None:
     node.wrong_number = 1
     result, _ = run(node.answer)
     assert failed(result).kind is FailureKind.MALFORMED
-    assert "101" in failed(result).detail
+    assert "another block" in failed(result).detail
+
+
+@pytest.mark.req("X-02", "R-31")
+def test_a_call_that_ran_at_another_block_once_is_asked_again() -> None:
+    """A node at its head does so now and then; the block is pinned anew and the read completes."""
+    node = Node()
+    node.wrong_number = 1
+    asked = 0
+
+    def answer(request: HttpRequest) -> HttpReply:
+        nonlocal asked
+        if b"eth_call" in (request.body or b""):
+            asked += 1
+            node.wrong_number = 1 if asked == 1 else 0
+        return node.answer(request)
+
+    result, _ = run(answer)
+    assert asked > 1
+    assert isinstance(result, ReadCompleted)
 
 
 @pytest.mark.req("R-16")

@@ -1,0 +1,265 @@
+"""What happens to a wallet behind a service's back, each thing found, named and told within three cycles (L-13…L-15).
+
+The sandbox does it, the installed command line tells it. Without the chain's logs a cause is an inference from balances
+and cash, and is marked so; a trade of another client is in the exchange's list, and its id is the evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from polymarket.sandbox.actions import (
+    AnyAction,
+    Convert,
+    Deposit,
+    ExternalTrade,
+    Merge,
+    Redeem,
+    Resolve,
+    Split,
+    TransferIn,
+    TransferOut,
+)
+from polymarket.sandbox.options import WorldOptions
+from polymarket.sandbox.process import SandboxProcess
+from tests.support.live import LiveService, LiveSettings, Stage, until
+
+FOUND_WITHIN = 3
+"""Cycles: two looks at different blocks, and one that was under way."""
+
+MAKER, SOLD, PAIRED, WON, GIVEN, EVENT = 0, 1, 2, 3, 5, (6, 7, 8)
+"""Markets by index: what the wallet holds of them at the start is told in the sandbox's genesis."""
+
+ONE = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A service whose first market belongs to a strategy of its own."""
+    with SandboxProcess(WorldOptions(seed=31, block_time_ms=250, finality_blocks=2, activity=False)) as sandbox:
+        maker = sandbox.control.books()["markets"][MAKER]["condition_id"]
+        settings = LiveSettings(strategies={"market-maker": (maker,)})
+        with LiveService(tmp_path_factory.mktemp("story"), sandbox.info, settings) as service:
+            service.ready()
+            yield Stage(sandbox, service)
+
+
+class Story:
+    """One thing that happens, and the reports of it."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage, self.service, self.control = stage, stage.service, stage.control
+        stage.quiet()
+        self.markets: list[dict[str, Any]] = self.control.books()["markets"]
+        self.began_at_ms = max(row["synced_at_ms"] for row in self.reports("operations")) + 1
+
+    def reports(self, kind: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.service.json_of("reports", "--kind", kind)
+        return found
+
+    def token(self, market: int, outcome: int) -> str:
+        token: str = self.markets[market]["tokens"][outcome]
+        return token
+
+    def worth(self, market: int, outcome: int, pusd: int) -> str:
+        """So many whole shares that they are worth at least so much."""
+        price = self.markets[market]["price_micro"]
+        return str(-(-pusd * ONE // (price if outcome == 0 else ONE - price)))
+
+    def happens(self, action: AnyAction) -> dict[str, Any]:
+        done = self.control.act(action)
+        self.stage.finalize()
+        return done
+
+    def told(self) -> dict[str, Any]:
+        """The one report of a position that follows within three cycles; the balances agree."""
+        for _ in range(FOUND_WITHIN):
+            self.stage.cycle()
+        found = [
+            row
+            for row in self.reports("settlement")
+            if row["synced_at_ms"] >= self.began_at_ms and row["event_type"] == "POSITION_DELTA"
+        ]
+        (report,) = (row for row in found if row["subject"] == "position")
+        stored = {row["token_id"]: row["shares_micro"] for row in self.service.json_of("positions")}
+        assert stored == {token: amount for token, amount in self.control.tokens().items() if amount}
+        return report
+
+    def adjustments(self, cause: str) -> dict[str, dict[str, Any]]:
+        """By token, those since the story began."""
+        rows = self.service.json_of("adjustments")
+        return {row["token_id"]: row for row in rows if row["cause"] == cause and row["at_ms"] >= self.began_at_ms}
+
+    def issues(self, kind: str) -> list[dict[str, Any]]:
+        """Those since the story began."""
+        rows = self.service.json_of("issues")
+        return [row for row in rows if row["type"] == kind and row["at_ms"] >= self.began_at_ms]
+
+
+@pytest.mark.req("L-14", "L-15", "R-21", "R-22")
+@pytest.mark.parametrize(("side", "cause"), [("SELL", "EXTERNAL_SALE"), ("BUY", "EXTERNAL_BUY")])
+def test_a_trade_of_another_client_is_told_by_its_id(stage: Stage, side: str, cause: str) -> None:
+    story = Story(stage)
+    token = story.token(SOLD, 1)
+    trade = story.happens(ExternalTrade(token_id=token, side=side, size="25.5", price="0.5"))
+
+    report = story.told()
+
+    assert (report["market_id"], report["cause"]) == (story.markets[SOLD]["condition_id"], cause)
+    assert trade["trade_id"] in report["evidence"]
+    (fill,) = (row for row in story.service.json_of("fills") if row["trade_id"] == trade["trade_id"])
+    assert (fill["side"], fill["size_micro"], fill["price_micro"]) == (side, 25_500_000, 500_000)
+    assert fill["external"]
+    assert story.adjustments(cause) == {}
+
+
+@pytest.mark.req("L-14", "L-15", "R-13")
+@pytest.mark.parametrize(("side", "cause"), [("SELL", "EXTERNAL_SALE"), ("BUY", "EXTERNAL_BUY")])
+def test_a_trade_in_no_list_is_inferred_from_balance_and_cash(stage: Stage, side: str, cause: str) -> None:
+    story = Story(stage)
+    token = story.token(SOLD, 1)
+    cash = sum(story.control.cash().values())
+    story.happens(ExternalTrade(token_id=token, side=side, size="12", price="0.4", listed=False))
+
+    report = story.told()
+
+    moved = sum(story.control.cash().values()) - cash
+    row = story.adjustments(cause)[token]
+    assert report["cause"] == cause
+    assert "inferred" in report["evidence"]
+    assert (row["size_micro"], row["estimated"]) == ((-12 if side == "SELL" else 12) * ONE, True)
+    assert (row["proceeds_micro"] or -row["cost_micro"]) == moved
+
+
+@pytest.mark.req("L-14", "L-15", "R-13", "R-22")
+@pytest.mark.parametrize(("kind", "cause", "sign"), [(Merge, "POSITION_MERGED", -1), (Split, "POSITION_SPLIT", 1)])
+def test_a_merge_and_a_split_are_told_by_both_outcomes_and_the_cash(
+    stage: Stage, kind: type[Merge | Split], cause: str, sign: int
+) -> None:
+    story = Story(stage)
+    story.happens(kind(condition_id=story.markets[PAIRED]["condition_id"], amount="100"))
+
+    report = story.told()
+
+    rows = story.adjustments(cause)
+    assert report["cause"] == cause
+    assert "inferred" in report["evidence"]
+    assert {row["size_micro"] for row in rows.values()} == {sign * 100 * ONE}
+    assert set(rows) == {story.token(PAIRED, 0), story.token(PAIRED, 1)}
+    assert sum(row["proceeds_micro"] for row in rows.values()) == (100 * ONE if sign < 0 else 0)
+    assert {row["type"] for row in story.issues("POSITION_DRIFT")} == {"POSITION_DRIFT"}
+
+
+@pytest.mark.req("L-14", "L-15", "R-13")
+def test_a_redemption_is_told_with_its_payout(stage: Stage) -> None:
+    story = Story(stage)
+    condition, token = story.markets[WON]["condition_id"], story.token(WON, 0)
+    held = story.control.tokens()[token]
+    story.happens(Resolve(condition_id=condition, payouts=[1, 0]))
+    story.stage.quiet()
+    story.happens(Redeem(condition_id=condition))
+
+    report = story.told()
+
+    row = story.adjustments("REDEEMED")[token]
+    assert (report["market_id"], report["cause"], report["delta_type"]) == (condition, "REDEEMED", "REMOVED")
+    assert (row["size_micro"], row["proceeds_micro"]) == (-held, held)
+    position = next(row for row in story.service.json_of("positions", "--all") if row["token_id"] == token)
+    assert (position["shares_micro"], position["cost_basis_micro"]) == (0, 0)
+    assert position["realized_pnl_micro"] > 0
+
+
+@pytest.mark.req("L-14", "L-15", "R-06", "R-13", "D-01")
+def test_a_conversion_is_one_event_of_all_its_questions(stage: Stage) -> None:
+    story = Story(stage)
+    first = story.markets[EVENT[0]]
+    story.happens(TransferIn(token_id=story.token(EVENT[0], 1), amount="40"))
+    story.stage.quiet()
+    story.began_at_ms = max(row["synced_at_ms"] for row in story.reports("operations")) + 1
+    story.happens(Convert(neg_risk_market_id=first["neg_risk_market_id"], questions=[0], amount="40"))
+    for _ in range(FOUND_WITHIN):
+        story.stage.cycle()
+
+    rows = story.adjustments("CONVERTED")
+
+    given, taken = {story.token(EVENT[0], 1)}, {story.token(index, 0) for index in EVENT[1:]}
+    assert {token for token, row in rows.items() if row["size_micro"] == -40 * ONE} == given
+    assert {token for token, row in rows.items() if row["size_micro"] == 40 * ONE} == taken
+    assert {row["market_id"] for row in rows.values()} == {first["neg_risk_market_id"]}
+    assert len({row["entry_id"] for row in rows.values()}) == 1
+    reports = [row for row in story.reports("settlement") if row["synced_at_ms"] >= story.began_at_ms]
+    assert {row["cause"] for row in reports} == {"CONVERTED"}
+    assert {row["market_id"] for row in reports} == {story.markets[index]["condition_id"] for index in EVENT}
+
+
+@pytest.mark.req("X-10", "R-26", "L-22")
+def test_a_deposit_is_cash_without_a_cause(stage: Stage) -> None:
+    story = Story(stage)
+    story.happens(Deposit(amount="321.5"))
+    for _ in range(FOUND_WITHIN):
+        story.stage.cycle()
+
+    (issue,) = story.issues("CASH_UNEXPLAINED")
+
+    before, after = (float(issue[name]) for name in ("before", "after"))
+    assert after - before == pytest.approx(321.5)
+    assert (issue["severity"], issue["action"]) == ("WARN", "LOGGED")
+    (alert,) = _alerts(story, "PORTFOLIO_SYNC_CASH_UNEXPLAINED")
+    assert (alert["drift_pusd"], alert["route"]) == ("321.5", "warn")
+    assert story.stage.cycle()["operations_report"]["cash_unexplained"] == 0
+
+
+@pytest.mark.req("S-05", "S-06", "S-19", "D-25", "D-26", "R-14")
+@pytest.mark.parametrize("program", ["portfolio-sync", "polytraders"])
+def test_drift_above_500_pusd_pages_and_pauses_until_somebody_resumes_by_name(stage: Stage, program: str) -> None:
+    story = Story(stage)
+    token = story.token(MAKER, 0)
+    story.happens(TransferIn(token_id=token, amount=story.worth(MAKER, 0, 400)))
+    story.told()
+    story = Story(stage)
+    story.happens(TransferOut(token_id=token, amount=story.worth(MAKER, 0, 650)))
+
+    report = story.told()
+
+    assert report["cause"] == "TRANSFER_OUT"
+    assert report["drift_pusd"] > 500
+    (page,) = _alerts(story, "PORTFOLIO_SYNC_CRITICAL_DISCREPANCY")
+    assert page["route"] == "page"
+    paused = [row for row in story.reports("settlement") if row["event_type"] == "PORTFOLIO_SYNC_STRATEGY_PAUSED"]
+    assert any(row["synced_at_ms"] >= story.began_at_ms and row["strategy_id"] == "market-maker" for row in paused)
+    strategy = _strategy(story, "market-maker")
+    assert (strategy["paused"], strategy["trade_allowed"]) == (True, False)
+    assert "drift" in strategy["pause_reason"]
+    assert _strategy(story, "default")["trade_allowed"]
+    assert "strategies paused: market-maker" in " ".join(story.service.health()["reasons"])
+    assert story.stage.cycle()["operations_report"]["paused_strategies"] == ["market-maker"]
+
+    command = ("resume-strategy", "--strategy-id", "market-maker", "--reviewed-by", "Ada", "--reason", "moved by hand")
+    words = ("gov", "portfolio", *command) if program == "polytraders" else command
+    done = story.service.command(*words, program=program)
+
+    assert (done.returncode, done.stderr) == (0, "strategy market-maker is resumed\n")
+    strategy = _strategy(story, "market-maker")
+    assert (strategy["paused"], strategy["trade_allowed"]) == (False, True)
+
+
+def _strategy(story: Story, name: str) -> dict[str, Any]:
+    rows: list[dict[str, Any]] = story.service.json_of("strategies")
+    return next(row for row in rows if row["strategy_id"] == name)
+
+
+def _alerts(story: Story, code: str) -> list[dict[str, Any]]:
+    """Lines of the log that said this since the story began; alerts of a cycle carry its time in their key."""
+
+    def said() -> list[dict[str, Any]] | None:
+        rows = [row for row in story.service.events(code) if _cycle_ms(row) >= story.began_at_ms]
+        return rows or None
+
+    return until(said, f"an alert {code}")
+
+
+def _cycle_ms(row: dict[str, Any]) -> int:
+    return int(str(row["key"]).split(":")[0].rpartition("-")[2])
