@@ -16,7 +16,7 @@ from portfolio.facts import Balances, DataPosition, MarketMeta, OpenOrder, Payou
 from portfolio.negrisk import OutcomeHolding, independent_micro, question_count, releasable_micro, vector
 from portfolio.outcomes import NegRiskAggregate
 from portfolio.reconciling import cost_hint
-from portfolio.units import MICRO, div_half_even, mul_price
+from portfolio.units import MICRO, div_half_even
 from portfolio.views import (
     CauseHint,
     ChainView,
@@ -247,18 +247,12 @@ def _differs(image: MarketImage, view: ExternalView, exams: Sequence[TokenExam])
         or any(token.pending for token in image.tokens)
         or any(exam.difference_micro != 0 or exam.explained for exam in exams)
         or not orders_agree(image.orders, shown)
-        or any(_stand_in_differs(tokens.get(row.token_id), row) for row in view.stand_in or ())
-        or any(_cost_differs(tokens.get(row.token_id), row) for row in view.entry_costs)
+        or any(stand_in_difference(tokens[row.token_id], row.size_micro) for row in view.stand_in or ())
+        or any(_cost_differs(tokens[row.token_id], row) for row in view.entry_costs)
     )
 
 
-def _stand_in_differs(token: TokenImage | None, row: DataPosition) -> bool:
-    return token is not None and stand_in_difference(token, row.size_micro) != 0
-
-
-def _cost_differs(token: TokenImage | None, row: DataPosition) -> bool:
-    if token is None:
-        return False
+def _cost_differs(token: TokenImage, row: DataPosition) -> bool:
     return cost_hint(_average(token), row.size_micro, row.entry_cost_micro) is not None
 
 
@@ -358,11 +352,6 @@ def _holdings(image: MarketImage) -> tuple[OutcomeHolding, ...]:
         OutcomeHolding(question_index=index, yes_micro=held.get(0, 0), no_micro=held.get(1, 0))
         for index, held in sorted(sides.items())
     )
-
-
-def exposure_micro(image: MarketImage, prices: Mapping[str, int]) -> int:
-    """Σ shares × reference price of a market (R-03)."""
-    return sum(mul_price(token.shares_micro, prices.get(token.token_id, MICRO)) for token in image.tokens)
 
 
 def holds_anything(image: MarketImage) -> bool:

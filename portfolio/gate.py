@@ -6,6 +6,7 @@ A pause holds until an operator resumes the strategy by name; nothing resumes by
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import assert_never
 
 import msgspec
 from msgspec.structs import replace
@@ -119,6 +120,8 @@ def _decide(state: GateState, event: GateEvent, now_ms: int) -> GateStep:
             return _resume(state, event, now_ms)
         case KillSwitchSet():
             return _kill_switch(state, event, now_ms)
+        case _:  # pragma: no cover - mypy proves that no kind of event is left
+            assert_never(event)
 
 
 def trade_gate(state: GateState, live: Liveness, strategy_id: str) -> TradeGate:

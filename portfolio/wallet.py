@@ -6,6 +6,8 @@ drift that is known but not yet confirmed.
 
 from __future__ import annotations
 
+from typing import assert_never
+
 import msgspec
 from msgspec.structs import replace
 
@@ -83,6 +85,8 @@ def transition(state: WalletState, event: WalletEvent, now_ms: int) -> WalletSte
             return _register(state, event)
         case CycleClosed():
             return _close(state, event, now_ms)
+        case _:  # pragma: no cover - mypy proves that no kind of event is left
+            assert_never(event)
 
 
 def _define(state: WalletState, event: WalletDefined, now_ms: int) -> WalletStep:

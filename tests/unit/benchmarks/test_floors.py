@@ -45,8 +45,9 @@ def test_a_name_that_is_not_built_is_refused_with_those_that_are(capsys: pytest.
 
 
 def test_every_benchmark_is_described() -> None:
-    text = (FOLDER / "README.md").read_text(encoding="utf-8")
-    assert [name for name in BENCHMARKS if f"## `{name}`" not in text] == []
+    lines = (FOLDER / "README.md").read_text(encoding="utf-8").splitlines()
+    headings = " ".join(line for line in lines if line.startswith("## "))
+    assert [name for name in BENCHMARKS if f"`{name}`" not in headings] == []
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.5, 100), (0.99, 198), (1.0, 200), (0.001, 1)])
