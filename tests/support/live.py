@@ -233,14 +233,10 @@ class LiveService:
 
 def config_text(folder: Path, info: Mapping[str, Any], settings: LiveSettings) -> str:
     """A configuration file of a service against a sandbox."""
-    wallet, contracts = info["wallet"], info["contracts"]
-    urls = {name: info[name] for name in ("clob_url", "data_api_url", "gamma_url", "rpc_url")} | dict(
-        settings.endpoints
-    )
-    strategies = "".join(
-        f"\n[strategies.{name}]\nmarkets = {json.dumps(list(markets))}\n"
-        for name, markets in settings.strategies.items()
-    )
+    return _service_text(folder, info["wallet"], settings) + _world_text(info, settings) + settings.extra
+
+
+def _service_text(folder: Path, wallet: Mapping[str, Any], settings: LiveSettings) -> str:
     return f"""
 [service]
 state_dir = "{folder}"
@@ -257,6 +253,30 @@ address = "{wallet["address"]}"
 signer_address = "{wallet["signer_address"]}"
 signature_type = {wallet["signature_type"]}
 
+[storage]
+url = "sqlite:///{folder}/books.db"
+
+[statsd]
+host = ""
+
+[alerts]
+urls = {json.dumps(list(settings.alert_urls))}
+
+[http]
+bind = ""
+"""
+
+
+def _world_text(info: Mapping[str, Any], settings: LiveSettings) -> str:
+    contracts = info["contracts"]
+    urls = {name: info[name] for name in ("clob_url", "data_api_url", "gamma_url", "rpc_url")} | dict(
+        settings.endpoints
+    )
+    strategies = "".join(
+        f"\n[strategies.{name}]\nmarkets = {json.dumps(list(markets))}\n"
+        for name, markets in settings.strategies.items()
+    )
+    return f"""
 [polymarket]
 clob_url = "{urls["clob_url"]}"
 data_api_url = "{urls["data_api_url"]}"
@@ -271,20 +291,7 @@ wrapped_collateral = "{contracts["wrapped_collateral"]}"
 conditional_tokens = "{contracts["conditional_tokens"]}"
 neg_risk_adapter = "{contracts["neg_risk_adapter"]}"
 multicall = "{contracts["multicall"]}"
-
-[storage]
-url = "sqlite:///{folder}/books.db"
-
-[statsd]
-host = ""
-
-[alerts]
-urls = {json.dumps(list(settings.alert_urls))}
-
-[http]
-bind = ""
-{strategies}{settings.extra}
-"""
+{strategies}"""
 
 
 class Stage:
