@@ -29,6 +29,9 @@ STRUCTURAL = frozenset(
 )
 """Reported, but not paused on (R-22)."""
 
+WITHIN_THE_SECOND_MS = 999
+"""A block's time is whole seconds: trades matched within that second come before what its balance showed (D-12)."""
+
 QUIET = frozenset({Cause.OPENING.value, "FILL_FAILED"})
 """No drift: the first start's openings (R-23), and the reversal of an own fill (R-10)."""
 
@@ -134,7 +137,7 @@ def _by_chain(draft: Draft, view: ExternalView, chain: ChainView) -> tuple[list[
     for token_id, exam in ready.items():
         if token_id not in held:
             _forget(draft, token_id)
-            confirmed.append(_confirmed(exam, block, chain.block_time_ms))
+            confirmed.append(_confirmed(exam, block, chain.block_time_ms + WITHIN_THE_SECOND_MS))
     return confirmed, hints
 
 

@@ -117,10 +117,10 @@ class Wiring:
 
     def _start_actor(self, address: Address) -> None:
         """Start one actor and ping it: an error in its start is an error here."""
-        ref = self._actor_class(address)
+        ref = self._spawn(address)
         ref.ask(Ping(), timeout=ANSWER_WITHIN_S)
 
-    def _actor_class(self, address: Address) -> Any:
+    def _spawn(self, address: Address) -> Any:
         system, outside, books = self._system, self._outside, self._books
         match kind_of(address):
             case "supervisor":
@@ -170,7 +170,7 @@ class Wiring:
     def _ensure(self, address: Address) -> None:
         """Start a market's actor when nobody is there; quarantined ones stay down."""
         if not self._post.knows(address) and market_of(address) not in self._board.quarantined:
-            self._actor_class(address)
+            self._spawn(address)
 
     def _restart(self, address: Address) -> None:
         """Bring a crashed actor back from what is durable."""
