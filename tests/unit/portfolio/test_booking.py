@@ -266,6 +266,18 @@ def test_a_fill_that_does_not_explain_an_adjustment_leaves_it(other: TradeLeg) -
 
 
 @pytest.mark.req("D-12")
+@pytest.mark.parametrize(("beyond_ms", "entries"), [(500, 0), (999, 0), (1_000, 1)])
+def test_a_trade_of_the_blocks_own_second_explains_its_balance(beyond_ms: int, entries: int) -> None:
+    """A block's time is whole seconds, a trade's may be finer: it was before the balance if it is in that second."""
+    book = Book()
+    for block in (50, 51):
+        book.look(chain(block, yes=10 * SHARE))
+    block_time_ms = T0 + 2 * SECOND * 51
+    book.see(leg(at_ms=block_time_ms + beyond_ms, status=CONFIRMED))
+    assert len(book.entries()) == entries
+
+
+@pytest.mark.req("D-12")
 def test_of_two_adjustments_that_fit_the_older_one_is_replaced() -> None:
     book = Book()
     for block, balance in ((50, 10), (51, 10), (52, 20), (53, 20)):
