@@ -18,6 +18,13 @@ from portfolio.views import ExternalView
 
 BOT_ID = "gov.portfolio_sync"
 POSITION_DELTA = "POSITION_DELTA"
+ORDINARY = {
+    DeltaType.ADDED: "ORDER_PLACED",
+    DeltaType.UPDATED: "ORDER_MATCHED",
+    DeltaType.REMOVED: "ORDER_ENDED",
+}
+"""What an order's change is called where nothing about it was unexpected (R-04)."""
+
 ACTION_UPDATED = "internal_store_updated"
 
 
@@ -192,7 +199,7 @@ def _order_reports(state: MarketState, view: ExternalView, reconciled: Reconcile
         sums = by_condition.setdefault(change.condition_id, [0, 0])
         sums[0] += change.after_micro - change.before_micro
         sums[1] += change.drift_micro
-        causes.setdefault(change.condition_id, []).append(change.cause or change.delta_type.value)
+        causes.setdefault(change.condition_id, []).append(change.cause or ORDINARY[change.delta_type])
     for condition_id in sorted(by_condition):
         moved, drift = by_condition[condition_id]
         before = reconciled.orders_before.get(condition_id, 0)

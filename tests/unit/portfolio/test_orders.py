@@ -261,7 +261,7 @@ def test_all_changes_of_a_conditions_orders_are_one_report() -> None:
     assert (report.subject.value, report.delta_type) == ("open_orders", DeltaType.UPDATED)
     assert (report.internal_size_micro, report.clob_size_micro) == (110 * SHARE, 90 * SHARE)
     assert report.drift_micro == 30 * SHARE + 50 * SHARE
-    assert report.cause == "ADDED+ORDER_GONE+UPDATED"
+    assert report.cause == "ORDER_GONE+ORDER_MATCHED+ORDER_PLACED"
     assert report.evidence == "orders o1, o3, o2"
 
 
