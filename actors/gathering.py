@@ -159,9 +159,10 @@ class Cycle:
         waiting = self.poll.unresolved if self.poll is not None else ()
         return tuple(sorted({*self.conditions_seen, *waiting} - {*known}))
 
-    def has_positions(self, *, apply_without_rpc: bool) -> bool:
-        """Without the chain, positions need the stand-in and the policy that allows it (R-01)."""
-        return self.balances is not None or (apply_without_rpc and self.positions is not None)
+    def skips(self, *, apply_without_rpc: bool) -> bool:
+        """Whether nothing may be compared: without the chain that needs the stand-in and its policy (R-01)."""
+        has_positions = self.balances is not None or (apply_without_rpc and self.positions is not None)
+        return self.refused or not has_positions
 
     def pinning_read(self, wallet: str) -> ReadBalances:
         """Pin a block; read all known balances, payouts of what is held, and question counts at it (D-09)."""

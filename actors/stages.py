@@ -164,7 +164,7 @@ class CycleStages(DecidingActor):
         self.tell(ingest_address(self._state.wallet), poll)
 
     def _read_new_tokens(self, running: Cycle, now_ms: int) -> None:
-        if running.refused or not running.has_positions(apply_without_rpc=self._settings.apply_without_rpc):
+        if running.skips(apply_without_rpc=self._settings.apply_without_rpc):
             self._judge(running, now_ms)
             return
         running.stage = Stage.TOKENS
@@ -182,9 +182,10 @@ class CycleStages(DecidingActor):
 
     def _send_views(self, running: Cycle, now_ms: int) -> None:
         running.stage = Stage.VIEWS
-        # Once more: what was fresh when it was read may have waited too long for the rest (D-11).
+        # Once more: what was read first may be too old by now, and the chain may have failed since (D-11).
         running.judge_age(now_ms, self._settings.sync_interval_ms)
-        if running.refused:
+        running.judge_stand_in(self._reconciled_block)
+        if running.skips(apply_without_rpc=self._settings.apply_without_rpc):
             self._judge(running, now_ms)
             return
         images, readings, frame = running.sorted_images(), running.readings(), self._settings.frame(running)
@@ -192,8 +193,8 @@ class CycleStages(DecidingActor):
         running.awaiting = {f"view:{market_id}" for market_id in running.plan.views}
         for market_id, view in running.plan.views.items():
             self.tell(market_address(self._state.wallet, market_id), view)
-        prices = cycle.reference_prices(images, readings)
-        self._shown = msgspec.structs.replace(self._shown, prices=prices, balances=running.balances)
+        shown = {"prices": cycle.reference_prices(images, readings), "balances": running.balances}
+        self._shown = msgspec.structs.replace(self._shown, **shown)
         self._move_on(running, now_ms)
 
     def _wallet_with_unknown(self, running: Cycle) -> WalletState:

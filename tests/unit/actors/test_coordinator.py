@@ -6,11 +6,12 @@ import itertools
 
 import pytest
 
-from messages.reads import ReadBalances, ReadMarkets, ReadOpenOrders, ReadPositions, ReadTrades
+from messages.reads import Read, ReadBalances, ReadMarkets, ReadOpenOrders, ReadPositions, ReadTrades
 from portfolio.facts import FailureKind
 from portfolio.outcomes import CycleStatus
 from tests.support.moves import Deal, move, trade
 from tests.support.system import INTERVAL_MS, Build
+from tests.support.venue import Reply
 from tests.unit.actors.worlds import SHARE, cursor, running, want
 
 
@@ -178,6 +179,31 @@ def test_tokens_first_seen_in_a_cycle_are_read_at_the_same_block(build: Build) -
     assert second.block_number == harness.venue.block_number
     assert {ref.token_id for ref in second.tokens} == {"0xnew-yes", "0xnew-no"}
     assert {ref.token_id for ref in first.tokens} == {"0xa-yes", "0xa-no"}
+
+
+@pytest.mark.req("R-01", "S-12", "D-11")
+@pytest.mark.parametrize(("apply_without_rpc", "deltas"), [(False, 0), (True, 1)])
+def test_a_chain_that_fails_at_the_second_balances_is_a_chain_that_failed(
+    build: Build, apply_without_rpc: bool, deltas: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The policy decides as it does when the chain is down from the start: skip changes nothing, apply takes orders."""
+    harness = running(build(apply_without_rpc=apply_without_rpc))
+    harness.venue.add_market("0xnew")
+    harness.venue.add_order("order-new", "0xnew-no", size=SHARE, price=300_000)
+    answer = harness.venue.request
+
+    def request(read: Read, reply: Reply, correlation: str) -> None:
+        pinned = isinstance(read, ReadBalances) and read.block_number is not None
+        if pinned:
+            harness.venue.failing[ReadBalances] = FailureKind.UNREACHABLE
+        answer(read, reply, correlation)
+
+    monkeypatch.setattr(harness.venue, "request", request)
+    report = harness.cycle()
+    assert report.status is CycleStatus.RPC_UNAVAILABLE
+    assert not report.onchain_reconciled
+    assert report.delta_count == deltas
+    assert ("order-new" in {row["order_id"] for row in harness.queries.orders()}) is apply_without_rpc
 
 
 @pytest.mark.req("S-02")
