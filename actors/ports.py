@@ -7,6 +7,7 @@ from typing import Protocol
 
 from messages.ledger import Decision, JournalEntry, PendingAlert
 from messages.reads import Read, ReadCompleted, ReadFailed
+from messages.stream import StreamMessage
 from portfolio.outcomes import Alert, CycleStatus, DeltaType, OperationsReport
 
 
@@ -23,6 +24,22 @@ class ExternalReads(Protocol):
 
     def request(self, read: Read, reply: Callable[[ReadCompleted | ReadFailed], None], correlation: str) -> None:
         """Start a reading; ``reply`` is called exactly once, whatever happens."""
+        ...
+
+
+class UserStream(Protocol):
+    """A wallet's user channel, kept open until it is closed."""
+
+    def open(self, deliver: Callable[[StreamMessage], None]) -> None:
+        """Connect and stay connected; ``deliver`` is called in the order of what happened, never concurrently."""
+        ...
+
+    def reconnect(self, reason: str) -> None:
+        """Give up the present connection, for it does not deliver what it should; harmless where there is none."""
+        ...
+
+    def close(self) -> None:
+        """Close for good; nothing is delivered afterwards."""
         ...
 
 

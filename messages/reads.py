@@ -17,6 +17,7 @@ from portfolio.facts import (
     FailureKind,
     MarketMeta,
     OpenOrder,
+    Receipt,
     Source,
     TokenRef,
     Trade,
@@ -40,9 +41,14 @@ class ReadOrder(_Read, frozen=True, kw_only=True, tag="read_order"):
 
 
 class ReadTrades(_Read, frozen=True, kw_only=True, tag="read_trades"):
-    """Trades matched at or after ``after_s`` (Unix seconds; 0 = all), unfiltered by token."""
+    """Trades matched at or after ``after_s`` (Unix seconds; 0 = all), unfiltered by token.
+
+    ``condition_id`` narrows it to one market, ``trade_id`` to one trade; neither hides maker fills, as a token would.
+    """
 
     after_s: int
+    condition_id: str = ""
+    trade_id: str = ""
 
 
 class ReadPositions(_Read, frozen=True, kw_only=True, tag="read_positions"):
@@ -66,7 +72,13 @@ class ReadBalances(_Read, frozen=True, kw_only=True, tag="read_balances"):
     block_hash: str | None = None
 
 
-Read: TypeAlias = ReadOpenOrders | ReadOrder | ReadTrades | ReadPositions | ReadMarkets | ReadBalances
+class ReadReceipt(_Read, frozen=True, kw_only=True, tag="read_receipt"):
+    """The end of one transaction on chain (R-10)."""
+
+    transaction_hash: str
+
+
+Read: TypeAlias = ReadOpenOrders | ReadOrder | ReadTrades | ReadPositions | ReadMarkets | ReadBalances | ReadReceipt
 
 
 class OrdersAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="orders"):
@@ -106,7 +118,15 @@ class BalancesAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="balances"):
     balances: Balances
 
 
-Answer: TypeAlias = OrdersAnswer | OrderAnswer | TradesAnswer | PositionsAnswer | MarketsAnswer | BalancesAnswer
+class ReceiptAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="receipt"):
+    """The chain's word on one transaction."""
+
+    receipt: Receipt
+
+
+Answer: TypeAlias = (
+    OrdersAnswer | OrderAnswer | TradesAnswer | PositionsAnswer | MarketsAnswer | BalancesAnswer | ReceiptAnswer
+)
 
 
 class ReadCompleted(msgspec.Struct, frozen=True, kw_only=True, tag="read_completed"):

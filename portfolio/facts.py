@@ -57,6 +57,14 @@ class OrderStatus(enum.StrEnum):
         return self in {OrderStatus.LIVE, OrderStatus.DELAYED, OrderStatus.UNMATCHED}
 
 
+class OrderChange(enum.StrEnum):
+    """What the user channel says happened to an order."""
+
+    PLACEMENT = "PLACEMENT"
+    UPDATE = "UPDATE"
+    CANCELLATION = "CANCELLATION"
+
+
 class Verdict(enum.StrEnum):
     """How much a reading proves (X-09). Only COMPLETE may shrink or close anything."""
 
@@ -76,6 +84,8 @@ class Source(enum.StrEnum):
     DATA_POSITIONS = "data.positions"
     GAMMA_MARKETS = "gamma.markets"
     CHAIN_BALANCES = "chain.balances"
+    CHAIN_RECEIPT = "chain.receipt"
+    CLOB_USER_STREAM = "clob.user_stream"
 
     @property
     def witness(self) -> str:
@@ -119,7 +129,11 @@ class Certificate(Fact, frozen=True, kw_only=True):
 
 
 class OpenOrder(Fact, frozen=True, kw_only=True):
-    """An order as the CLOB shows it. ``size_matched_micro`` is cumulative and only rises (L-05)."""
+    """An order as the CLOB shows it. ``size_matched_micro`` is cumulative and only rises (L-05).
+
+    ``ended_because`` is what the exchange adds to a cancelled status (``MARKET_RESOLVED``, free text of a kill); empty
+    where it says nothing.
+    """
 
     order_id: str
     condition_id: str
@@ -135,6 +149,7 @@ class OpenOrder(Fact, frozen=True, kw_only=True):
     order_type: str
     expires_at_ms: int | None = None
     trade_ids: tuple[str, ...] = ()
+    ended_because: str = ""
 
     @property
     def remaining_micro(self) -> int:
@@ -173,6 +188,36 @@ class Trade(Fact, frozen=True, kw_only=True):
     trader_side: Role | None
     bucket_index: int
     legs: tuple[MakerLeg, ...]
+
+
+class OrderMessage(Fact, frozen=True, kw_only=True, tag="order"):
+    """An ``order`` event of the user channel; ``at_ms`` is the exchange's time of it."""
+
+    order: OpenOrder
+    change: OrderChange
+    at_ms: int
+
+
+class TradeMessage(Fact, frozen=True, kw_only=True, tag="trade"):
+    """A ``trade`` event of the user channel: one is sent for each status that the trade reaches."""
+
+    trade: Trade
+
+
+class ReceiptStatus(enum.StrEnum):
+    """What the chain says of a transaction. ABSENT: no node knows it in a block (yet)."""
+
+    SUCCEEDED = "SUCCEEDED"
+    REVERTED = "REVERTED"
+    ABSENT = "ABSENT"
+
+
+class Receipt(Fact, frozen=True, kw_only=True):
+    """A transaction's end on chain; ``block_number`` is None where it is ABSENT."""
+
+    transaction_hash: str
+    status: ReceiptStatus
+    block_number: int | None = None
 
 
 class DataPosition(Fact, frozen=True, kw_only=True):
