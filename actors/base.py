@@ -6,7 +6,7 @@ A deciding actor computes the new state, submits the decision, and only then tel
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import gevent
 import msgspec
@@ -40,7 +40,7 @@ class Crashed(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
 
 
-class Submit(msgspec.Struct, frozen=True, kw_only=True):
+class Submit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A decision for the writer, and what to tell once it is durable."""
 
     decision: Decision
@@ -53,6 +53,8 @@ class Ping(msgspec.Struct, frozen=True):
 
 class BaseActor(pykka.ThreadingActor):
     """Takes one message at a time; subclasses implement :meth:`take`."""
+
+    breathe_every: ClassVar[int] = BREATHE_EVERY
 
     def __init__(self, address: Address, system: System) -> None:
         self.address = address
@@ -74,7 +76,7 @@ class BaseActor(pykka.ThreadingActor):
         """Stamp and take a message. Stamps never go back (D-20); a leaked time-out becomes an ordinary failure."""
         self._stamp_ms = max(self._stamp_ms, self.system.clock.now_ms())
         self._handled += 1
-        if self._handled % BREATHE_EVERY == 0:
+        if self._handled % self.breathe_every == 0:
             self.system.runtime.breathe()
         if isinstance(message, Ping):
             self.settle()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from actors.streaming import StreamShown
 from portfolio.facts import Balances
 from portfolio.gate import GateState, Liveness
 from portfolio.outcomes import CycleStatus, OperationsReport
@@ -66,6 +67,7 @@ class Board:
     def __init__(self) -> None:
         self.sync: dict[str, SyncShown] = {}
         self.gate: dict[str, GateShown] = {}
+        self.stream: dict[str, StreamShown] = {}
         self.quarantined: tuple[str, ...] = ()
         self.lease_held = True
 

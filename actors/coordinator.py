@@ -6,16 +6,17 @@ is here; what each stage of a cycle asks is in ``stages``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import msgspec
 
 from actors.base import System
 from actors.board import Board, Ended, shown_after
-from actors.directory import Ensure
+from actors.directory import NEED_PREFIX, Ensure
 from actors.gathering import METADATA_KEYS, Cycle
+from actors.learning import LearningStages
 from actors.ports import ExternalReads
-from actors.stages import CoordinatorSettings, CycleStages
+from actors.stages import CoordinatorSettings
 from messages.addresses import REPORTER, Address, ingest_address
 from messages.control import Answer, DescribeState
 from messages.cycle import (
@@ -30,26 +31,26 @@ from messages.cycle import (
     Tick,
     ViewApplied,
 )
+from messages.feeding import WalletOpened
 from messages.reads import (
     MarketsAnswer,
     ReadCompleted,
     ReadFailed,
-    ReadMarkets,
 )
 from portfolio.events import CycleClosed, WalletDefined
-from portfolio.facts import FailureKind, MarketMeta, Verdict
+from portfolio.facts import FailureKind, Verdict
 from portfolio.wallet import WalletState
 
 EXTRA_CYCLE_MS = 1_000
 """At most one extra cycle a second (R-34)."""
 
-SINGLE_LOOKUPS_ONLY_BELOW = 10
-"""Below so many live orders single look-ups suffice, without a second full read (D-14)."""
+EXTRA = frozenset({"fill", "stream"})
+"""Why an extra cycle is wanted: fills, or a new subscription of the user stream."""
 
 MISCONFIGURED = frozenset({FailureKind.WRONG_CHAIN, FailureKind.NO_CONTRACT, FailureKind.UNAUTHORIZED})
 
 
-class SyncCoordinator(CycleStages):
+class SyncCoordinator(LearningStages):
     """One per wallet."""
 
     def __init__(
@@ -65,6 +66,9 @@ class SyncCoordinator(CycleStages):
         self._waiting: list[str] = []
         self._queued: list[str] = []
         self._cancel_tick: Callable[[], None] | None = None
+        self._extra = False
+        self._started_at_ms = 0
+        self._told_opened = state.opened
 
     def on_start(self) -> None:
         """Tell the ingest what is known, and begin with a cycle unless one is going to be asked for (S-14)."""
@@ -114,6 +118,9 @@ class SyncCoordinator(CycleStages):
 
     def _want(self, asked: SyncAsked, now_ms: int) -> None:
         """Start a cycle, or join the request to the next one (S-01)."""
+        if asked.why in EXTRA:
+            self._want_extra(now_ms)
+            return
         if asked.request_id:
             self._queued.append(asked.request_id)
         if self._cycle is not None:
@@ -122,7 +129,21 @@ class SyncCoordinator(CycleStages):
             return
         self._start(now_ms, forced=asked.why == "force")
 
+    def _want_extra(self, now_ms: int) -> None:
+        """One more cycle for all that was filled since the last one began, but no sooner than a second after (R-34)."""
+        if not self._state.opened or self._extra:
+            return
+        self._extra = True
+        if self._cycle is None:
+            self._tick_in(max(0, self._started_at_ms + EXTRA_CYCLE_MS - now_ms))
+
+    def _tick_in(self, rest_ms: int) -> None:
+        if self._cancel_tick is not None:
+            self._cancel_tick()
+        self._cancel_tick = self.later(rest_ms, Tick())
+
     def _start(self, now_ms: int, *, forced: bool) -> None:
+        self._extra, self._started_at_ms = False, now_ms
         synced_at_ms = max(now_ms, self._state.last_synced_at_ms + 1, self._settings.interrupted_at_ms + 1)
         cycle_id = f"{self._state.wallet}-{synced_at_ms}"
         self._cycle = Cycle(cycle_id, synced_at_ms, now_ms, forced=forced)
@@ -141,6 +162,9 @@ class SyncCoordinator(CycleStages):
     # -- answers --------------------------------------------------------------------------------------------------
 
     def _answered(self, message: ReadCompleted | ReadFailed, now_ms: int) -> None:
+        if message.correlation.startswith(NEED_PREFIX):
+            self._need_answered(message)
+            return
         running = self._cycle
         key = running.key_of(message.correlation) if running is not None else None
         if running is None or key is None:
@@ -156,16 +180,12 @@ class SyncCoordinator(CycleStages):
         running.unavailable(key, message.source, f"{message.kind.value}: {message.detail}")
         if message.kind in MISCONFIGURED:
             self.log.error("source_misconfigured", source=message.source.value, detail=message.detail)
-        if key == "needed":
-            self._directory.answer_need(self._state.directory)
 
     def _completed(self, running: Cycle, key: str, message: ReadCompleted) -> None:
         """Only a COMPLETE reading is believed; metadata that came is of use even if some is missing."""
         running.certificates.append(message.certificate)
         if isinstance(message.answer, MarketsAnswer):
             self._learn(message.answer.markets)
-            if key == "needed":
-                self._directory.answer_need(self._state.directory)
         elif message.certificate.verdict is Verdict.COMPLETE and key not in METADATA_KEYS:
             running.believe(message.answer, message.certificate)
             if key == "balances" and running.balances is not None:
@@ -173,22 +193,6 @@ class SyncCoordinator(CycleStages):
         else:
             detail = f"{message.certificate.verdict.value}: {message.certificate.reason}"
             running.unavailable(key, message.certificate.source, detail)
-
-    def _learn(self, metas: Sequence[MarketMeta]) -> None:
-        """Register conditions, start their markets, hand them their metadata (D-01)."""
-        event = self._directory.registration(self._state.directory, metas)
-        if event is not None:
-            self._apply(event)
-        self._directory.hand_out(self._state.directory, metas)
-
-    def _needed(self, message: MarketsNeeded) -> None:
-        """Trades wait at the ingest for these conditions."""
-        running = self._cycle
-        unknown = self._directory.need(self._state.directory, message.condition_ids)
-        if running is None or not unknown:
-            self._directory.answer_need(self._state.directory)
-            return
-        self._ask(running, "needed", ReadMarkets(wallet=self._state.wallet, condition_ids=unknown))
 
     def _applied(self, message: ViewApplied, now_ms: int) -> None:
         running = self._cycle
@@ -227,6 +231,11 @@ class SyncCoordinator(CycleStages):
         self._board.sync[self._state.wallet] = self._shown
         if report.onchain_reconciled:
             self._reconciled_block = report.block_number
+        if running is not None and running.completed:
+            self._look_for_overdue(running, now_ms)
+        if self._state.opened and not self._told_opened:
+            self._told_opened = True
+            self.tell(ingest_address(self._state.wallet), WalletOpened())
         body = msgspec.json.encode(report)
         for request_id in self._waiting:
             self.tell(REPORTER, Answer(request_id=request_id, ok=True, detail=report.cycle_id, body=body))
@@ -238,11 +247,9 @@ class SyncCoordinator(CycleStages):
         asked, self._next = self._next, None
         started_ms = running.started_at_ms if running is not None else now_ms
         rest_ms = max(0, self._settings.sync_interval_ms - (now_ms - started_ms))
-        if running is not None and running.poll is not None and running.poll.new_legs:
-            rest_ms = min(rest_ms, EXTRA_CYCLE_MS)
+        if self._extra or (running is not None and running.poll is not None and running.poll.new_legs):
+            rest_ms = min(rest_ms, max(0, started_ms + EXTRA_CYCLE_MS - now_ms))
         if asked is not None:
             self.tell(self.address, asked)
             return
-        if self._cancel_tick is not None:
-            self._cancel_tick()
-        self._cancel_tick = self.later(rest_ms, Tick())
+        self._tick_in(rest_ms)

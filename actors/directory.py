@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from messages.addresses import Address, ingest_address, market_address
@@ -13,6 +14,9 @@ from portfolio.wallet import DirectoryEntry
 
 METADATA_REFRESH_MS = 3_600_000
 """Metadata is asked for again hourly, and by a forced cycle; never per market and cycle (S-02)."""
+
+NEED_PREFIX = "need|"
+"""Begins the correlation of a question about metadata that the ingest waits for, in a cycle or between two."""
 
 Tell = Callable[[Address, object], None]
 Ensure = Callable[[Address], None]
@@ -28,7 +32,8 @@ class Directory:
         self._wallet = wallet
         self._tell = tell
         self._ensure = ensure
-        self._needed: tuple[str, ...] = ()
+        self._needs: dict[str, tuple[str, ...]] = {}
+        self._numbers = itertools.count(1)
         self._read_at_ms: int | None = None
         self.metas: dict[str, MarketMeta] = {}
 
@@ -72,13 +77,20 @@ class Directory:
                 address = market_address(self._wallet, count.neg_risk_market_id)
                 self._tell(address, MarketDefined(metas=(), question_count=count.count))
 
-    def need(self, entries: Entries, condition_ids: Sequence[str]) -> tuple[str, ...]:
-        """Note what the ingest waits for; returns those whose metadata has to be read."""
-        self._needed = tuple(condition_ids)
-        return tuple(condition for condition in condition_ids if condition not in entries)
+    def need(self, entries: Entries, condition_ids: Sequence[str]) -> str | None:
+        """Note what the ingest waits for; names the question to ask for it, None where all is known already."""
+        if all(condition in entries for condition in condition_ids):
+            self._answer(entries, condition_ids)
+            return None
+        name = f"{NEED_PREFIX}{next(self._numbers)}"
+        self._needs[name] = tuple(condition_ids)
+        return name
 
-    def answer_need(self, entries: Entries) -> None:
-        """Tell the ingest what is known of what it waits for, and what could not be had."""
-        found = tuple((condition, entries[condition].market_id) for condition in self._needed if condition in entries)
-        unresolved = tuple(condition for condition in self._needed if condition not in entries)
+    def answer_need(self, entries: Entries, name: str) -> None:
+        """Tell the ingest what is known of what it waits for under that name, and what could not be had."""
+        self._answer(entries, self._needs.pop(name, ()))
+
+    def _answer(self, entries: Entries, condition_ids: Sequence[str]) -> None:
+        found = tuple((condition, entries[condition].market_id) for condition in condition_ids if condition in entries)
+        unresolved = tuple(condition for condition in condition_ids if condition not in entries)
         self._tell(ingest_address(self._wallet), MarketsKnown(entries=found, unresolved=unresolved))

@@ -17,7 +17,7 @@ from portfolio.outcomes import CycleStatus
 from portfolio.thresholds import stale_limit_ms
 from portfolio.views import MarketImage, OrderFate
 
-METADATA_KEYS = frozenset({"markets", "needed", "refresh"})
+METADATA_KEYS = frozenset({"markets", "refresh"})
 """Questions about metadata: what is missing is noted, the cycle goes on."""
 
 

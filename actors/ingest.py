@@ -1,204 +1,214 @@
-"""The FillIngestActor: reads trades, brings them into normal form, hands each leg to its market. It books nothing.
+"""The FillIngestActor: takes fills and orders from the user stream and from REST, and hands each to its market.
 
-Trades of conditions that nobody knows yet wait here until the coordinator has their metadata. The cursor moves only
-after a cycle is durable that followed the poll (D-21), and never past a trade that is not terminal, because its end has
-to be seen too.
+It books nothing. All feeds are brought into one normal form and end in the same place, where whichever is first books
+and the others are recognised (D-03). Legs of conditions that nobody knows yet wait for metadata.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from actors.base import DecidingActor, System
-from actors.ports import ExternalReads
-from messages.addresses import REPORTER, Address, coordinator_address, market_address
-from messages.control import Answer, DescribeState
-from messages.cycle import CycleDurable, MarketsKnown, MarketsNeeded, PollDone, PollTrades
-from messages.reads import ReadCompleted, ReadFailed, ReadTrades, TradesAnswer
-from portfolio.booking import STATUS_RANK
-from portfolio.events import CursorAdvanced, FillSeen
-from portfolio.facts import Certificate, Source, TradeStatus, Verdict
-from portfolio.outcomes import CursorRow
+from actors.base import System
+from actors.board import Board
+from actors.checking import PREFIX
+from actors.handing import Identity
+from actors.jobs import TradeJob
+from actors.ports import ExternalReads, UserStream
+from actors.readings import ChunkOverdue, IngestState, TradeReadings
+from messages.addresses import REPORTER, Address, coordinator_address
+from messages.control import Answer, Backfill, DescribeState
+from messages.cycle import MarketsKnown, PollTrades, SyncAsked
+from messages.feeding import CheckOverdue, MarkerDurable, WalletOpened
+from messages.reads import OrdersAnswer, ReadCompleted, ReadFailed, ReadOpenOrders
+from messages.stream import StreamClosed, StreamEvents, StreamOpened
+from portfolio.facts import OrderChange, OrderMessage, TradeMessage, Verdict
 from portfolio.trades import TradeLeg, own_legs
 
-OVERLAP_S = 60
-"""Seconds read again before the cursor: match times are whole seconds and rows may appear late."""
-
-TERMINAL = frozenset({TradeStatus.CONFIRMED, TradeStatus.FAILED})
-NS_PER_S = 1_000_000_000
-
-
-class IngestState(msgspec.Struct, frozen=True, kw_only=True):
-    """Journaled: how far trades are durable, Unix seconds; 0 = from the beginning."""
-
-    wallet: str
-    version: int = 0
-    cursor_s: int = 0
+FLOOD_MAX = 50_000
+"""Messages that wait to be handed on; with more, the stream is begun again and REST brings what was dropped."""
 
 
 class MarketRestarted(msgspec.Struct, frozen=True):
     """A market lost its mailbox, and with it perhaps fills that it was told; told by the supervisor."""
 
 
-class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """Who the wallet is on the exchange: the funder's address and the configured API keys (R-21)."""
-
-    wallet: str
-    address: str
-    api_keys: tuple[str, ...]
-
-
-class _Poll:
-    """One poll under way."""
-
-    def __init__(self, request: PollTrades) -> None:
-        self.request = request
-        self.certificate: Certificate | None = None
-        self.waiting: list[TradeLeg] = []
-        self.new_legs = 0
-        self.cursor_s = 0
-
-
-class FillIngestActor(DecidingActor):
-    """One per wallet."""
+class FillIngestActor(TradeReadings):
+    """One per wallet. Without a stream it follows the readings alone."""
 
     def __init__(
-        self, address: Address, system: System, state: IngestState, identity: Identity, reads: ExternalReads
+        self,
+        address: Address,
+        system: System,
+        state: IngestState,
+        identity: Identity,
+        outside: tuple[ExternalReads, UserStream | None, Board],
     ) -> None:
-        super().__init__(address, system)
-        self._state = state
-        self._identity = identity
-        self._reads = reads
-        self._directory: dict[str, str] = {}
-        self._seen: dict[tuple[str, str], tuple[int, int]] = {}
-        self._poll: _Poll | None = None
-        self._durable_to: tuple[str, int] | None = None
+        super().__init__(address, system, state, identity, outside)
+        self._opened = identity.opened
+        self._awaited: set[str] = set()
+
+    def on_start(self) -> None:
+        """Open the user stream."""
+        self._show()
+        if self._stream is not None:
+            self._stream.open(lambda message: self.tell(self.address, message))
+
+    def on_stop(self) -> None:
+        """Close the user stream."""
+        if self._stream is not None:
+            self._stream.close()
 
     def take(self, message: object, now_ms: int) -> None:
-        """Poll, hand on, advance."""
+        """Take what a feed or an answer brought, then hand on what may be handed on."""
+        match message:
+            case StreamEvents():
+                self._streamed(message)
+            case StreamOpened():
+                self._subscribed(message)
+            case StreamClosed():
+                self._disconnected(message)
+            case ReadCompleted() | ReadFailed():
+                self._answered(message, now_ms)
+            case MarkerDurable():
+                self._outflow.durable(message)
+            case _:
+                self._told(message, now_ms)
+        self._flow()
+
+    def _told(self, message: object, now_ms: int) -> None:
+        """What other actors, operators and timers want."""
         match message:
             case PollTrades():
-                self._start(message)
-            case ReadCompleted(answer=TradesAnswer()):
-                self._received(message)
-            case ReadFailed():
-                self._failed(message)
+                self._read_again(TradeJob(message.cycle_id, "poll", message))
+            case Backfill():
+                job = TradeJob(f"backfill|{next(self._numbers)}", "backfill", message)
+                self._read_trades(job, message.since_s, message.condition_id)
             case MarketsKnown():
-                self._known(message)
-            case CycleDurable():
-                self._advance(message, now_ms)
+                self._known(message, now_ms)
+            case CheckOverdue():
+                self._checks.begin(message)
+            case WalletOpened():
+                self._opened = True
+                self._catch_up()
             case MarketRestarted():
-                self._seen.clear()
-                self._durable_to = None
+                self._lost()
+            case ChunkOverdue():
+                self._look_at(message)
             case DescribeState():
                 body = msgspec.json.encode({"address": self.address, "state": self._state})
                 self.tell(REPORTER, Answer(request_id=message.request_id, ok=True, detail=self.address, body=body))
             case _:
                 super().take(message, now_ms)
 
-    def _start(self, message: PollTrades) -> None:
-        self._poll = _Poll(message)
-        read = ReadTrades(wallet=self._identity.wallet, after_s=max(0, self._state.cursor_s - OVERLAP_S))
-        self._reads.request(read, lambda answer: self.tell(self.address, answer), message.cycle_id)
+    # -- the stream -----------------------------------------------------------------------------------------------
 
-    def _received(self, message: ReadCompleted) -> None:
-        poll = self._poll
-        if poll is None or message.correlation != poll.request.cycle_id or not isinstance(message.answer, TradesAnswer):
+    def _streamed(self, message: StreamEvents) -> None:
+        if message.connection != self._watch.connection:
             return
-        if message.certificate.verdict is not Verdict.COMPLETE:
-            self._done(poll, detail=f"trades are {message.certificate.verdict.value}: {message.certificate.reason}")
+        self._watch.came(message.received_at_ms)
+        self._show()
+        for reason in message.rejected:
+            self.log.warning("stream_row_rejected", reason=reason)
+            self._count("stream_row_rejected")
+        if not self._watch.catching_up:
+            self._take_events(message)
+        elif not self._watch.buffer(message):
+            self._begin_again("more events came than can be kept until REST has caught up")
+
+    def _disconnected(self, message: StreamClosed) -> None:
+        if message.connection != self._watch.connection:
             return
-        poll.certificate = message.certificate
-        legs = [
-            leg
-            for trade in message.answer.trades
-            for leg in own_legs(trade, self._identity.address, self._identity.api_keys)
-        ]
-        poll.cursor_s = self._next_cursor(legs)
-        unknown = []
-        for leg in sorted(legs, key=lambda leg: (leg.matched_at_ns, leg.trade_id, leg.order_id)):
-            if leg.condition_id in self._directory:
-                self._hand_on(poll, leg)
-            else:
-                poll.waiting.append(leg)
-                unknown.append(leg.condition_id)
-        if unknown:
-            needed = MarketsNeeded(condition_ids=tuple(sorted(set(unknown))))
-            self.tell(coordinator_address(self._identity.wallet), needed)
+        for events in self._watch.closed(message.reason):
+            self._take_events(events)
+        self._show()
+        self._count("stream_closed")
+        self.log.warning("stream_closed", connection=message.connection, reason=message.reason)
+
+    def _take_events(self, message: StreamEvents) -> None:
+        """Hand on the events of a frame; a fill makes a cycle due (R-34)."""
+        if self._outflow.waiting > FLOOD_MAX:
+            self._begin_again("more events came than can be made durable")
+            return
+        filled = False
+        for event in message.events:
+            match event:
+                case TradeMessage(trade=trade):
+                    for leg in own_legs(trade, self._identity.address, self._identity.api_keys):
+                        self._watch.showed((leg.trade_id, leg.order_id))
+                        self._leg(leg)
+                        filled = True
+                case OrderMessage():
+                    self._order(event, "stream")
+        if filled:
+            self.tell(coordinator_address(self._identity.wallet), SyncAsked(why="fill"))
+
+    def _leg(self, leg: TradeLeg) -> None:
+        if self._handing.knows(leg.condition_id):
+            self._handing.leg(leg, "stream")
+            return
+        self._handing.keep(leg.condition_id, lambda: self._handing.leg(leg, "stream"))
+        self._need((leg.condition_id,))
+
+    def _order(self, message: OrderMessage, feed: str) -> None:
+        """An order of a key that is not configured is the cycle's to judge (R-04, R-21)."""
+        condition_id = message.order.condition_id
+        if message.order.owner not in self._identity.api_keys:
+            self._count("foreign_order_message")
+        elif self._handing.knows(condition_id):
+            self._handing.order(message, feed)
         else:
-            self._done(poll)
+            self._handing.keep(condition_id, lambda: self._handing.order(message, feed))
+            self._need((condition_id,))
 
-    def _failed(self, message: ReadFailed) -> None:
-        poll = self._poll
-        if poll is not None and message.correlation == poll.request.cycle_id:
-            self._done(poll, detail=f"{Source.CLOB_TRADES.value} {message.kind.value}: {message.detail}")
+    # -- behind a new subscription --------------------------------------------------------------------------------
 
-    def _next_cursor(self, legs: list[TradeLeg]) -> int:
-        """Up to the newest match, or the oldest one that is not terminal; never back."""
-        open_ones = [leg.matched_at_ns for leg in legs if leg.status not in TERMINAL]
-        newest = max((leg.matched_at_ns for leg in legs), default=0)
-        reached = min(open_ones, default=newest) // NS_PER_S
-        return max(self._state.cursor_s, reached)
+    def _subscribed(self, message: StreamOpened) -> None:
+        self._watch.opened(message)
+        self._show()
+        self._catch_up()
 
-    def _hand_on(self, poll: _Poll, leg: TradeLeg) -> None:
-        """Tell the market, unless this life of the process has told it the same status already."""
-        key = (leg.trade_id, leg.order_id)
-        rank = STATUS_RANK[leg.status]
-        if self._seen.get(key, (-1, 0))[0] >= rank:
+    def _catch_up(self) -> None:
+        """Read over REST what lies before the subscription, while its events wait (see ``streaming``).
+
+        Before the wallet's first cycle they wait for that too: until then what they show may be history (R-23).
+        """
+        if not self._opened or not self._watch.catching_up:
             return
-        if key not in self._seen:
-            poll.new_legs += 1
-        self._seen[key] = (rank, leg.matched_at_ns)
-        market = market_address(self._identity.wallet, self._directory[leg.condition_id])
-        self.tell(market, FillSeen(leg=leg, feed="poll"))
+        number = next(self._numbers)
+        trades, orders = f"subscribed-trades|{number}", f"subscribed-orders|{number}"
+        self._awaited = {trades, orders}
+        self._read_again(TradeJob(trades, "backfill", None, lambda: self._caught_up(trades)))
+        self._ask(ReadOpenOrders(wallet=self._identity.wallet), orders)
 
-    def _known(self, message: MarketsKnown) -> None:
-        self._directory.update(message.entries)
-        poll = self._poll
-        if poll is None or poll.certificate is None:
+    def _answered(self, message: ReadCompleted | ReadFailed, now_ms: int) -> None:
+        job = self._jobs.get(message.correlation)
+        if job is not None:
+            self._job_answered(job, message, now_ms)
+        elif message.correlation.startswith(PREFIX):
+            self._checks.answered(message)
+        elif message.correlation in self._awaited:
+            self._orders_answered(message)
+
+    def _orders_answered(self, message: ReadCompleted | ReadFailed) -> None:
+        """Orders as they stand behind a new subscription; those that left the list are the next cycle's (L-06)."""
+        if isinstance(message, ReadFailed) or message.certificate.verdict is not Verdict.COMPLETE:
+            self._count("catch_up_failed")
+        elif isinstance(message.answer, OrdersAnswer):
+            at_ms = message.certificate.started_at_ms
+            for order in message.answer.orders:
+                self._order(OrderMessage(order=order, change=OrderChange.UPDATE, at_ms=at_ms), "backfill")
+        self._caught_up(message.correlation)
+
+    def _caught_up(self, correlation: str) -> None:
+        """A reading behind the subscription ended, well or not; after the last one its events go on.
+
+        A reading that failed holds nothing back: what lies before the subscription is found by the next cycle's.
+        """
+        if correlation not in self._awaited:
             return
-        still = [leg for leg in poll.waiting if leg.condition_id not in self._directory]
-        for leg in poll.waiting:
-            if leg.condition_id in self._directory:
-                self._hand_on(poll, leg)
-        poll.waiting = still
-        if all(leg.condition_id in message.unresolved for leg in still):
-            oldest_s = min((leg.matched_at_ns for leg in still), default=poll.cursor_s * NS_PER_S) // NS_PER_S
-            poll.cursor_s = max(self._state.cursor_s, min(poll.cursor_s, oldest_s))
-            self._done(poll)
-
-    def _done(self, poll: _Poll, detail: str = "") -> None:
-        self._poll = None
-        complete = detail == ""
-        if complete:
-            self._durable_to = (poll.request.cycle_id, poll.cursor_s)
-        self.tell(
-            poll.request.reply_to,
-            PollDone(
-                cycle_id=poll.request.cycle_id,
-                certificate=poll.certificate if complete else None,
-                detail=detail,
-                new_legs=poll.new_legs,
-                unresolved=tuple(sorted({leg.condition_id for leg in poll.waiting})),
-            ),
-        )
-
-    def _advance(self, message: CycleDurable, now_ms: int) -> None:
-        """Everything that the cycle's poll handed on is on disk: move the cursor, forget what lies before it."""
-        if self._durable_to is None or self._durable_to[0] != message.cycle_id:
+        self._awaited.discard(correlation)
+        if self._awaited or not self._watch.catching_up:
             return
-        cursor_s = self._durable_to[1]
-        self._durable_to = None
-        if cursor_s <= self._state.cursor_s:
-            return
-        event = CursorAdvanced(source=Source.CLOB_TRADES.value, value=str(cursor_s))
-        self._state = advance(self._state, event)
-        row = CursorRow(wallet=self._state.wallet, source=event.source, value=event.value, at_ms=now_ms)
-        self.submit(event, self._state.version, (row,))
-        horizon_ns = (cursor_s - 2 * OVERLAP_S) * NS_PER_S
-        self._seen = {key: value for key, value in self._seen.items() if value[1] >= horizon_ns}
-
-
-def advance(state: IngestState, event: CursorAdvanced) -> IngestState:
-    """The ingest's transition: a cursor never goes back (D-21)."""
-    return msgspec.structs.replace(state, cursor_s=max(state.cursor_s, int(event.value)), version=state.version + 1)
+        for events in self._watch.caught_up():
+            self._take_events(events)
+        self.tell(coordinator_address(self._identity.wallet), SyncAsked(why="stream"))

@@ -5,11 +5,24 @@ from __future__ import annotations
 import msgspec
 
 from actors.base import DecidingActor, System
-from messages.addresses import REPORTER, Address, coordinator_address
+from actors.writer import Barrier
+from messages.addresses import REPORTER, WRITER, Address, coordinator_address
 from messages.codec import kind_of_event
-from messages.control import Answer, DescribeState, ResumeMarket
+from messages.control import Answer, DescribeState, MarkExternal, RecordTrade, ResumeMarket
 from messages.cycle import ImageTaken, SnapshotAsked, ViewApplied
-from portfolio.events import EventRejected, FillSeen, MarketDefined, MarketEvent, MarketResumed
+from messages.feeding import Counted, Marker, MarkerDurable
+from portfolio.events import (
+    EntryMarked,
+    EventRejected,
+    FillChecked,
+    FillSeen,
+    MarketDefined,
+    MarketEvent,
+    MarketResumed,
+    OrderChecked,
+    OrderSeen,
+    TradeRecorded,
+)
 from portfolio.images import image_of
 from portfolio.market import Step, transition
 from portfolio.state import MarketState, digest
@@ -27,15 +40,18 @@ class MarketActor(DecidingActor):
     def take(self, message: object, now_ms: int) -> None:
         """Apply events; answer snapshots from the published image."""
         match message:
+            case FillSeen() | OrderSeen() | FillChecked() | OrderChecked() | MarketDefined():
+                self._apply(message, now_ms)
             case SnapshotAsked():
                 self.tell(message.reply_to, ImageTaken(cycle_id=message.cycle_id, image=self._present()))
             case ExternalView():
                 step = self._apply(message, now_ms)
                 self._answer_view(message, step)
-            case FillSeen() | MarketDefined():
-                self._apply(message, now_ms)
-            case ResumeMarket():
-                self._resume(message, now_ms)
+            case Marker():
+                durable = MarkerDurable(market=self.address, chunk=message.chunk)
+                self.tell(WRITER, Barrier(then=((message.reply_to, durable),)))
+            case ResumeMarket() | RecordTrade() | MarkExternal():
+                self._obey(message, now_ms)
             case DescribeState():
                 self._describe(message)
             case _:
@@ -52,6 +68,8 @@ class MarketActor(DecidingActor):
         if step.state is not self._state or step.rows:
             self.submit(event, step.state.version, step.rows, then)
             self._state = step.state
+        if step.counted:
+            self.tell(REPORTER, Counted(names=step.counted))
         return step
 
     def _present(self) -> MarketImage:
@@ -64,12 +82,39 @@ class MarketActor(DecidingActor):
         coordinator = coordinator_address(self._state.wallet)
         self.tell(coordinator, ViewApplied(cycle_id=view.cycle_id, result=step.result, image=self._present()))
 
-    def _resume(self, command: ResumeMarket, now_ms: int) -> None:
-        event = MarketResumed(operator=command.operator, reason=command.reason)
-        done = Answer(request_id=command.request_id, ok=True, detail=f"market {command.market_id} was resumed")
-        step = self._apply(event, now_ms, then=((REPORTER, done),))
+    def _obey(self, command: ResumeMarket | RecordTrade | MarkExternal, now_ms: int) -> None:
+        event, done = self._ordered(command, now_ms)
+        answer = Answer(request_id=command.request_id, ok=True, detail=done)
+        step = self._apply(event, now_ms, then=((REPORTER, answer),))
         if step.refused:
             self.tell(REPORTER, Answer(request_id=command.request_id, ok=False, detail=step.refused))
+
+    def _ordered(self, command: ResumeMarket | RecordTrade | MarkExternal, now_ms: int) -> tuple[MarketEvent, str]:
+        """The event that an operator's command is, and what to answer once it is durable."""
+        match command:
+            case RecordTrade():
+                entry_id = f"manual:{now_ms}:{self._state.version + 1}"
+                recorded = TradeRecorded(
+                    entry_id=entry_id,
+                    token_id=command.token_id,
+                    side=command.side,
+                    size_micro=command.size_micro,
+                    price_micro=command.price_micro,
+                    operator=command.operator,
+                    reason=command.reason,
+                )
+                return recorded, entry_id
+            case MarkExternal():
+                marked = EntryMarked(
+                    entry_id=command.entry_id,
+                    price_micro=command.price_micro,
+                    operator=command.operator,
+                    reason=command.reason,
+                )
+                return marked, f"{command.entry_id}:external"
+            case _:
+                resumed = MarketResumed(operator=command.operator, reason=command.reason)
+                return resumed, f"market {command.market_id} was resumed"
 
     def _describe(self, command: DescribeState) -> None:
         body = msgspec.json.encode({"address": self.address, "digest": digest(self._state), "state": self._state})

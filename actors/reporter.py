@@ -11,6 +11,7 @@ from actors.ports import AlertSink, Metrics, Outbox, Replies
 from actors.writer import Delivered, RowsDurable
 from messages.addresses import REPORTER, WRITER
 from messages.control import Answer
+from messages.feeding import Counted
 from portfolio.outcomes import Alert, CycleStatus, DeltaType, IssueRow, OperationsReport, Outcome, SettlementReport
 from portfolio.reasons import ReasonCode
 
@@ -50,6 +51,9 @@ class Reporter(BaseActor):
         match message:
             case RowsDurable(rows=rows):
                 self._report(rows)
+            case Counted(names=names):
+                for name in names:
+                    self._metrics.counted(name)
             case SayAgain():
                 self._say()
             case Answer():

@@ -38,7 +38,7 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     ``reconciled_block`` is where an earlier life of the process last compared the books with the chain;
     ``interrupted_at_ms`` the time of a cycle that it did not finish: no other may have the same (D-24). ``begin``: the
-    first cycle comes by itself (S-14), else it is asked for.
+    first cycle comes by itself (S-14), else it is asked for. ``fill_ttl_ms``: a fill's time to settle (R-10).
     """
 
     wallet: str
@@ -50,6 +50,7 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     reconciled_block: int | None = None
     interrupted_at_ms: int = 0
     begin: bool = True
+    fill_ttl_ms: int = 900_000
 
     def frame(self, running: Cycle) -> cycle.Frame:
         """What a plan needs to know of the cycle and the settings."""
@@ -221,8 +222,7 @@ class CycleStages(DecidingActor):
         gathered = running.gathered(now_ms, self._settings.policy.discrepancy_alert_micro)
         event = closing.close(gathered, self._state)
         durable = CycleDurable(cycle_id=running.cycle_id, report=event.report)
-        then = ((ingest_address(self._state.wallet), durable), (self.address, durable))
-        self._apply(event, then)
+        self._apply(event, ((self.address, durable),))
 
     def _apply(self, event: WalletEvent, then: Sequence[tuple[Address, object]] = ()) -> None:
         step = wallet.transition(self._state, event, self._stamp_ms)

@@ -1,16 +1,20 @@
 """The one database writer: group commit across decisions, and only then what may leave the process (D-18).
 
-Decisions that arrive while a batch is being built join it; the batch is one transaction. A failed commit is fatal for
-the stream: memory is ahead of the disk, so the supervisor stops and restarts from disk.
+A batch is what waits in the mailbox, at most :data:`BATCH_MAX`; it is one transaction, and what comes while the disk is
+busy is the next one. So a lone decision is committed at once, and a thousand a second share commits, without a timer
+that would have to guess. A failed commit is fatal for the stream: memory is ahead of the disk, so the supervisor stops
+and restarts from disk.
 """
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 import msgspec
 
 from actors.base import BaseActor, Submit, System
 from actors.ports import LedgerStore, Outbox
-from messages.addresses import REPORTER, SUPERVISOR, WRITER
+from messages.addresses import REPORTER, SUPERVISOR, WRITER, Address
 from portfolio.outcomes import Outcome
 
 BATCH_MAX = 512
@@ -19,6 +23,12 @@ BATCH_MAX = 512
 
 class Flush(msgspec.Struct, frozen=True):
     """Commit what has gathered; told by the writer to itself, behind all that is already in its mailbox."""
+
+
+class Barrier(msgspec.Struct, frozen=True, kw_only=True):
+    """Tell ``then`` once everything that was submitted before is durable; never after a failed commit (D-21)."""
+
+    then: tuple[tuple[Address, object], ...]
 
 
 class Delivered(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,11 +52,15 @@ class StreamBroken(msgspec.Struct, frozen=True, kw_only=True):
 class LedgerWriter(BaseActor):
     """Owns the order of commits."""
 
+    # A commit lets others in. To stand back before it would mean to wait until none of those who submit has work left.
+    breathe_every: ClassVar[int] = 2 * BATCH_MAX
+
     def __init__(self, system: System, ledger: LedgerStore, outbox: Outbox) -> None:
         super().__init__(WRITER, system)
         self._ledger = ledger
         self._outbox = outbox
         self._batch: list[Submit] = []
+        self._barriers: list[Barrier] = []
         self._broken = False
 
     def take(self, message: object, now_ms: int) -> None:
@@ -54,6 +68,8 @@ class LedgerWriter(BaseActor):
         match message:
             case Submit():
                 self._gather(message)
+            case Barrier():
+                self._pass(message)
             case Flush():
                 self._flush()
             case Delivered(keys=keys):
@@ -78,6 +94,16 @@ class LedgerWriter(BaseActor):
         elif len(self._batch) >= BATCH_MAX:
             self._flush()
 
+    def _pass(self, barrier: Barrier) -> None:
+        if self._batch:
+            self._barriers.append(barrier)
+        elif not self._broken:
+            self._answer(barrier.then)
+
+    def _answer(self, then: tuple[tuple[Address, object], ...]) -> None:
+        for address, told in then:
+            self.tell(address, told)
+
     def _flush(self) -> None:
         batch, self._batch = self._batch, []
         if not batch or self._broken:
@@ -93,5 +119,7 @@ class LedgerWriter(BaseActor):
         if rows:
             self.tell(REPORTER, RowsDurable(rows=rows))
         for submit in batch:
-            for address, told in submit.then:
-                self.tell(address, told)
+            self._answer(submit.then)
+        barriers, self._barriers = self._barriers, []
+        for barrier in barriers:
+            self._answer(barrier.then)

@@ -15,6 +15,7 @@ import msgspec
 
 from polymarket.sandbox.options import ServerOptions, WorldOptions
 from polymarket.sandbox.process import SandboxProcess
+from service.demo.folder import world_text
 
 ROOT = Path(__file__).resolve().parents[1]
 GREENLETS = (sys.executable, "-m", "gevent.monkey", "--module")
@@ -59,8 +60,8 @@ def _secrets(wallet: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _config(folder: Path, info: Mapping[str, Any], interval_s: int) -> str:
-    wallet, contracts = info["wallet"], info["contracts"]
-    return f"""
+    wallet = info["wallet"]
+    service = f"""
 [service]
 state_dir = "{folder}"
 [sync]
@@ -70,19 +71,6 @@ name = "{WALLET}"
 address = "{wallet["address"]}"
 signer_address = "{wallet["signer_address"]}"
 signature_type = {wallet["signature_type"]}
-[polymarket]
-clob_url = "{info["clob_url"]}"
-data_api_url = "{info["data_api_url"]}"
-gamma_url = "{info["gamma_url"]}"
-[polygon]
-rpc_url = "{info["rpc_url"]}"
-chain_id = {info["chain_id"]}
-collateral = "{contracts["collateral"]}"
-usdc_e = "{contracts["bridged_usdc"]}"
-wrapped_collateral = "{contracts["wrapped_collateral"]}"
-conditional_tokens = "{contracts["conditional_tokens"]}"
-neg_risk_adapter = "{contracts["neg_risk_adapter"]}"
-multicall = "{contracts["multicall"]}"
 [storage]
 url = "sqlite:///{folder}/books.db"
 [statsd]
@@ -90,6 +78,7 @@ host = ""
 [http]
 bind = "127.0.0.1:0"
 """
+    return service + world_text(info)
 
 
 class Child:

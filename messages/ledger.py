@@ -12,7 +12,7 @@ GENESIS_HASH = "0" * 64
 """Previous hash of the first entry of a stream."""
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One message that changed something, with all it changed: becomes one transaction (L-02).
 
     ``payload`` is the encoded message as journaled; ``kind`` and ``schema`` name how to decode it. ``version`` is the
@@ -29,7 +29,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[Outcome, ...] = ()
 
 
-class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
+class JournalEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A decision as it stands on disk: numbered and chained per stream (D-17, X-12)."""
 
     stream: str

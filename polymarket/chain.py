@@ -23,10 +23,11 @@ from polymarket.rpc import (
     Block,
     RpcRefusal,
     block_request,
+    chain_id_request,
+    expect_chain,
     expect_result,
     parse_block,
     parse_data,
-    parse_quantity,
     result_or_refusal,
     rpc_request,
 )
@@ -173,7 +174,7 @@ def _checks(settings: PolymarketSettings, read: ReadBalances, memory: ChainMemor
     unseen = dict.fromkeys(address.lower() for address in needed if address.lower() not in memory.verified)
     checks = {address: rpc_request(settings.rpc_url, "eth_getCode", address, "latest") for address in unseen}
     if memory.chain_id is None:
-        checks[""] = rpc_request(settings.rpc_url, "eth_chainId")
+        checks[""] = chain_id_request(settings.rpc_url)
     return checks
 
 
@@ -185,13 +186,7 @@ def _judge(
 ) -> None:
     answers = dict(zip(checks, responses, strict=True))
     if "" in answers:
-        chain_id = parse_quantity(checks[""], expect_result(checks[""], answers.pop("")))
-        if chain_id != settings.chain_id:
-            raise ReadError(
-                FailureKind.WRONG_CHAIN,
-                f"the RPC's chain id was {chain_id}, expected {settings.chain_id}; check polygon.rpc_url",
-            )
-        memory.chain_id = chain_id
+        memory.chain_id = expect_chain(checks[""], answers.pop(""), settings.chain_id)
     for address, response in answers.items():
         if expect_result(checks[address], response) in {b'"0x"', b'""', b"null"}:
             raise ReadError(

@@ -83,14 +83,17 @@ def read_order(settings: PolymarketSettings, read: ReadOrder, context: ReadConte
 
 
 def read_trades(settings: PolymarketSettings, read: ReadTrades, context: ReadContext) -> Steps[ReadResult]:
-    """Trades matched at or after ``after_s``, oldest first, unfiltered by token or market.
+    """Trades matched at or after ``after_s``, oldest first, of one market or of one id where the read says so.
 
-    A filter would act on the taker's order and hide own maker fills. Whether ``after`` includes its own second is
-    documented nowhere, so the second before is asked for: a trade more is harmless, one less is a missed fill.
+    Never filtered by token: that acts on the taker's order and hides own maker fills matched against the other one.
+    Whether ``after`` includes its own second is documented nowhere, so the second before is asked for: a trade more is
+    harmless, one less is a missed fill.
     """
     after = (("after", str(read.after_s - 1)),) if read.after_s > 0 else ()
+    market = (("market", read.condition_id),) if read.condition_id else ()
+    one = (("id", read.trade_id),) if read.trade_id else ()
     listing = Listing[Trade](
-        request=_paged(settings, read.wallet, _TRADES_PATH, after),
+        request=_paged(settings, read.wallet, _TRADES_PATH, (*after, *market, *one)),
         decode=decode_clob_page,
         parse=parse_trade,
         key=lambda trade: trade.trade_id,
@@ -104,7 +107,7 @@ def read_trades(settings: PolymarketSettings, read: ReadTrades, context: ReadCon
         return Findings(
             rows=trades,
             answer=TradesAnswer(trades=trades),
-            parameters=(("wallet", read.wallet), ("after_s", str(read.after_s))),
+            parameters=(("wallet", read.wallet), ("after_s", str(read.after_s)), *market, *one),
             pages=found.pages,
             rejected=found.rejected,
             doubts=_doubts(found),

@@ -19,9 +19,10 @@ from messages.reads import (
     ReadOpenOrders,
     ReadOrder,
     ReadPositions,
+    ReadReceipt,
     ReadTrades,
 )
-from polymarket import chain, clob, data_api, gamma
+from polymarket import chain, clob, data_api, gamma, receipts
 from polymarket.chain_memory import ChainMemory
 from polymarket.driver import Clock, HttpDriver
 from polymarket.reading import ReadContext, ReadResult
@@ -38,6 +39,7 @@ _SOURCES: dict[type[Read], Source] = {
     ReadPositions: Source.DATA_POSITIONS,
     ReadMarkets: Source.GAMMA_MARKETS,
     ReadBalances: Source.CHAIN_BALANCES,
+    ReadReceipt: Source.CHAIN_RECEIPT,
 }
 
 _log = structlog.get_logger(__name__)
@@ -96,3 +98,5 @@ class PolymarketReads:
                 return gamma.read_markets(self._settings, read, context)
             case ReadBalances():
                 return chain.read_balances(self._settings, read, context, self._memory)
+            case ReadReceipt():
+                return receipts.read_receipt(self._settings, read, context, self._memory)

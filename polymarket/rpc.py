@@ -1,4 +1,4 @@
-"""JSON-RPC envelopes: requests, results, refusals, quantities and blocks. No ABI, no web3; see ``chain``."""
+"""JSON-RPC envelopes: requests, results, refusals, quantities, blocks, receipts. No ABI, no web3; see ``chain``."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import msgspec
 from polymarket.payloads import MalformedPayload
 from polymarket.reading import expect_json, expect_ok
 from polymarket.requests import HttpReply, HttpRequest, HttpResponse, ReadError, T
-from portfolio.facts import FailureKind
+from portfolio.facts import FailureKind, Receipt, ReceiptStatus
 
 _QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
 _HASH = re.compile(r"0x[0-9a-fA-F]{64}")
 _LIMIT_EXCEEDED = -32005
 _MS_PER_S = 1000
 _REFUSING = frozenset({400, 413})
+_RECEIPT_STATUS = {0: ReceiptStatus.REVERTED, 1: ReceiptStatus.SUCCEEDED}
 
 
 class RpcRefusal(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +54,12 @@ class _BlockWire(msgspec.Struct):
     timestamp: str
 
 
+class _ReceiptWire(msgspec.Struct, rename="camel"):
+    transaction_hash: str
+    block_number: str | None = None
+    status: str | None = None
+
+
 def rpc_request(url: str, method: str, *params: object) -> HttpRequest:
     """A call of ``method``; all methods used here only read (S-21)."""
     body = msgspec.json.encode({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
@@ -62,6 +69,22 @@ def rpc_request(url: str, method: str, *params: object) -> HttpRequest:
 def block_request(url: str, tag: str) -> HttpRequest:
     """The header of a block by hex number or tag."""
     return rpc_request(url, "eth_getBlockByNumber", tag, False)
+
+
+def chain_id_request(url: str) -> HttpRequest:
+    """The id of the chain that the endpoint speaks for."""
+    return rpc_request(url, "eth_chainId")
+
+
+def expect_chain(request: HttpRequest, reply: HttpReply, expected: int) -> int:
+    """The chain id, if it is the expected one; another chain's answers would be wrong without looking so."""
+    chain_id = parse_quantity(request, expect_result(request, reply))
+    if chain_id != expected:
+        raise ReadError(
+            FailureKind.WRONG_CHAIN,
+            f"the RPC's chain id was {chain_id}, expected {expected}; check polygon.rpc_url",
+        )
+    return chain_id
 
 
 def result_or_refusal(request: HttpRequest, reply: HttpReply) -> bytes | RpcRefusal:
@@ -101,6 +124,22 @@ def parse_block(request: HttpRequest, reply: HttpReply) -> Block | None:
         hash=wire.hash.lower(),
         time_ms=_quantity(request, wire.timestamp) * _MS_PER_S,
     )
+
+
+def parse_receipt(request: HttpRequest, reply: HttpReply, transaction_hash: str) -> Receipt:
+    """The end of that transaction. A receipt without a block is not in one (yet), like no receipt at all."""
+    result = expect_result(request, reply)
+    wire = None if result == b"null" else _decode(request, result, _ReceiptWire)
+    if wire is not None and wire.transaction_hash.lower() != transaction_hash:
+        detail = f"the receipt was of {wire.transaction_hash[:20]}, expected {transaction_hash[:20]}"
+        raise ReadError(FailureKind.MALFORMED, f"{request.label}: {detail}")
+    if wire is None or wire.block_number is None:
+        return Receipt(transaction_hash=transaction_hash, status=ReceiptStatus.ABSENT)
+    status = _RECEIPT_STATUS.get(_quantity(request, wire.status or ""))
+    if status is None:
+        raise ReadError(FailureKind.MALFORMED, f"{request.label}: the status was neither 0 nor 1")
+    number = _quantity(request, wire.block_number)
+    return Receipt(transaction_hash=transaction_hash, status=status, block_number=number)
 
 
 def parse_quantity(request: HttpRequest, result: bytes) -> int:

@@ -70,6 +70,7 @@ class PolymarketSettings(msgspec.Struct, frozen=True, kw_only=True):
     clob_url: str = "https://clob.polymarket.com"
     data_api_url: str = "https://data-api.polymarket.com"
     gamma_url: str = "https://gamma-api.polymarket.com"
+    user_ws_url: str = "wss://ws-subscriptions-clob.polymarket.com/ws/user"
     rpc_url: str = "https://polygon.drpc.org"
     chain_id: int = 137
     collateral: str = "0xC011a7E12a19f7B1f670d46F03B03f3342E82DFB"

@@ -6,11 +6,12 @@ cost, reductions leave at own cost with P&L 0; all of them marked estimated.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
 
+from portfolio.booking import change_fill, put_order
 from portfolio.entries import (
     Adjustment,
     Carry,
@@ -24,9 +25,9 @@ from portfolio.entries import (
     Trade,
 )
 from portfolio.facts import Side
-from portfolio.position import EntryEffect
+from portfolio.provisional import PROVISIONAL
 from portfolio.rows import NS_PER_MS, adjustment_rows, fill_row
-from portfolio.state import BookedAdjustment, Draft, fill_key
+from portfolio.state import BookedAdjustment, BookedFill, Draft, fill_key
 from portfolio.units import floor_share, mul_price
 from portfolio.views import CauseHint, ExternalView
 
@@ -57,19 +58,18 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
 
 def apply_confirmed(
     draft: Draft, view: ExternalView, confirmed: Sequence[Confirmed], hints: Sequence[CauseHint]
-) -> tuple[tuple[Applied, ...], tuple[EntryEffect, ...]]:
-    """Book entries for all confirmed differences; returns what was done per token, and the entries' own effects.
+) -> tuple[Applied, ...]:
+    """Book entries for all confirmed differences; returns what was done per token.
 
     ``hints`` are usable ones: every token they name is confirmed with exactly that difference.
     """
     hinted = {token_id for hint in hints for token_id, _ in hint.legs}
     prices = {price.token_id: price.price_micro for price in view.prices}
     applied: list[Applied] = []
-    effects: list[EntryEffect] = []
     at_ms = {item.token_id: item.at_ms for item in confirmed}
     for number, hint in enumerate(hints):
         entry = _hinted_entry(draft, hint, _name(draft, view, number, at_ms[hint.legs[0][0]]), prices)
-        effects.extend(_book(draft, entry, hint.cash_micro))
+        _book(draft, entry, hint.cash_micro)
         applied.extend(
             Applied(
                 token_id=token_id,
@@ -82,10 +82,9 @@ def apply_confirmed(
         )
     rest = [item for item in confirmed if item.token_id not in hinted]
     for number, item in enumerate(rest, start=len(hints)):
-        done, own = _untracked(draft, view, item, _name(draft, view, number, item.at_ms), prices)
-        applied.append(done)
-        effects.extend(own)
-    return tuple(applied), tuple(effects)
+        name = _name(draft, view, number, item.at_ms)
+        applied.append(_untracked(draft, view, item, name, prices))
+    return tuple(applied)
 
 
 def _name(draft: Draft, view: ExternalView, number: int, at_ms: int) -> tuple[str, EconomicTime]:
@@ -138,7 +137,7 @@ def _connected(hints: Sequence[CauseHint]) -> list[list[CauseHint]]:
     return [members for _, members in groups]
 
 
-def _book(draft: Draft, entry: Adjustment, cash_micro: int) -> tuple[EntryEffect, ...]:
+def _book(draft: Draft, entry: Adjustment, cash_micro: int) -> None:
     booked = BookedAdjustment(
         entry=entry, effects=(), cash_micro=cash_micro, superseded=False, booked_at_ms=draft.now_ms
     )
@@ -146,8 +145,8 @@ def _book(draft: Draft, entry: Adjustment, cash_micro: int) -> tuple[EntryEffect
     effects = draft.append(entry)
     booked = replace(booked, effects=effects)
     draft.put_adjustment(booked)
+    draft.effects.extend(effects)
     draft.rows.extend(adjustment_rows(draft.state, booked))
-    return effects
 
 
 def _hinted_entry(
@@ -251,7 +250,7 @@ def _untracked(
     item: Confirmed,
     name: tuple[str, EconomicTime],
     prices: Mapping[str, int],
-) -> tuple[Applied, tuple[EntryEffect, ...]]:
+) -> Applied:
     """An opening on the wallet's first cycle, else an unexplained change, said to be one.
 
     A token opens once: after a first cycle that was cut short, what changed since is a difference like any other.
@@ -262,15 +261,14 @@ def _untracked(
         cause = Cause.UNTRACKED_INCREASE if item.difference_micro > 0 else Cause.UNTRACKED_REDUCTION
         leg = (item.token_id, item.difference_micro, prices.get(item.token_id, 0))
         entry = _carry(cause, item.condition_id, leg, name, item.evidence)
-    effects = _book(draft, entry, 0)
-    applied = Applied(
+    _book(draft, entry, 0)
+    return Applied(
         token_id=item.token_id,
         condition_id=item.condition_id,
         shares_micro=item.difference_micro,
         cause=entry.cause.value,
         evidence=entry.evidence,
     )
-    return applied, effects
 
 
 def _opening(
@@ -315,16 +313,27 @@ def _set_history_aside(draft: Draft, token_id: str) -> None:
     if aside:
         draft.put_fills(aside)
         draft.rows.extend(fill_row(draft.state, booked) for booked in aside)
-        draft.refold()
+        draft.refold(min(booked.fill.at for booked in aside))
 
 
 def settle(draft: Draft, keys: Sequence[tuple[str, str]], evidence: str) -> None:
-    """Mark fills as proven by a balance; those in flight become settled by it."""
-    changed = []
+    """Mark fills as proven by a balance; those in flight become settled by it, those that had expired come back."""
+    named = [draft.state.fills.get(fill_key(trade_id, order_id)) for trade_id, order_id in keys]
+    shown = [booked for booked in named if booked is not None and not booked.proven]
+    _settle_open(draft, (booked for booked in shown if booked.fill.state is not FillState.EXPIRED), evidence)
+    # These fold anew, and a fold reads the fills as they stand by now.
+    for booked in shown:
+        if booked.fill.state is FillState.EXPIRED:
+            back = replace(booked.fill, state=FillState.SETTLED, settled_by=evidence)
+            change_fill(draft, booked, replace(booked, fill=back, proven=True, updated_at_ms=draft.now_ms))
     for trade_id, order_id in keys:
-        booked = draft.state.fills.get(fill_key(trade_id, order_id))
-        if booked is None or booked.proven:
-            continue
+        if trade_id == PROVISIONAL:
+            _prove_order(draft, order_id)
+
+
+def _settle_open(draft: Draft, shown: Iterable[BookedFill], evidence: str) -> None:
+    changed = []
+    for booked in shown:
         fill = booked.fill
         if fill.state is FillState.OBSERVED:
             fill = replace(fill, state=FillState.SETTLED, settled_by=evidence)
@@ -334,6 +343,13 @@ def settle(draft: Draft, keys: Sequence[tuple[str, str]], evidence: str) -> None
             draft.settle(fill)
             draft.rows.append(fill_row(draft.state, proven))
     draft.put_fills(changed)
+
+
+def _prove_order(draft: Draft, order_id: str) -> None:
+    """A balance shows what an order's figure has beyond its trades: it is there, whatever its trades will cost."""
+    order = draft.state.orders[order_id]
+    put_order(draft, replace(order, proven_micro=order.waiting_micro))
+    draft.refold(EconomicTime(order.matched_at_ns))
 
 
 def absorb(draft: Draft, token_id: str) -> None:

@@ -1,35 +1,37 @@
 """Booking a fill: exactly once, whatever the feed, the order or the repetition (L-01, D-02, D-03).
 
-The key is (trade id, order id). The first sight books it; later sights only move its status forward. A failed trade
-stops counting, and what that changes of earlier numbers is stated as a row of its own.
+The key is (trade id, order id). The first sight books it; later sights move its status forward, bring a hash or a finer
+time, or repeat what is known. A trade that stops or begins again to count is stated as a row of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import msgspec
+from msgspec.structs import replace
 
 from portfolio.entries import Carry, Cause, EconomicTime, Fill, FillState
 from portfolio.entries import Trade as ExternalTrade
 from portfolio.events import FillSeen
 from portfolio.facts import Role, Side, TradeStatus
 from portfolio.fees import FeeSchedule, Level, taker_fee_micro
-from portfolio.outcomes import FillObservationRow
+from portfolio.outcomes import FillObservationRow, FillRow, IssueRow
 from portfolio.position import EntryEffect
-from portfolio.rows import fill_row, order_row, position_row, restatement
+from portfolio.provisional import PROVISIONAL, ended, provisional_fills, with_booked, with_trade
+from portfolio.reasons import ISSUES, IssueType
+from portfolio.rows import fill_row, order_row
 from portfolio.state import BookedAdjustment, BookedFill, Draft, NotedChange, fill_key, fill_shares
 from portfolio.trades import TradeLeg
+from portfolio.units import format_micro
+from portfolio.views import OrderState
 
 STATUS_RANK = {
     TradeStatus.MATCHED_NOT_BROADCASTED: 0,
     TradeStatus.MATCHED: 1,
-    TradeStatus.MINED: 2,
-    TradeStatus.RETRYING: 3,
-    TradeStatus.CONFIRMED: 4,
+    TradeStatus.RETRYING: 2,
+    TradeStatus.MINED: 3,
     TradeStatus.FAILED: 4,
+    TradeStatus.CONFIRMED: 5,
 }
-"""A status only moves to a higher rank; the two terminal ones never replace each other (L-03)."""
+"""A status only moves to a higher rank (L-03); settlement above failure, so that the two end alike in any order."""
 
 INFERRED = frozenset(
     {
@@ -43,17 +45,24 @@ INFERRED = frozenset(
 )
 """Causes of inferred single-token adjustments that a trade which arrives later may replace (D-12)."""
 
+REVERSED = frozenset({FillState.FAILED, FillState.EXPIRED})
+"""States of a fill that was taken back; should it settle after all, it is reinstated under its key (R-10)."""
+
 
 def see_fill(draft: Draft, event: FillSeen) -> None:
-    """Book a leg, move its status forward, or recognise a repetition, which changes nothing (L-19)."""
+    """Book a leg, enrich what is known of it, or recognise a repetition, which changes nothing (L-19)."""
     leg = event.leg
     known = draft.state.fills.get(fill_key(leg.trade_id, leg.order_id))
     if known is None:
         _book(draft, leg)
-    elif STATUS_RANK[leg.status] > STATUS_RANK[known.status]:
-        _advance(draft, known, leg)
     else:
-        return
+        seen = _enriched(draft, known, leg)
+        if seen == known:
+            late = STATUS_RANK[leg.status] < STATUS_RANK[known.status]
+            draft.counted.append("late_trade_message" if late else "repeated_trade_message")
+            return
+        draft.evidence = f"trade {leg.trade_id} {leg.status.value}"
+        change_fill(draft, known, replace(seen, updated_at_ms=draft.now_ms))
     draft.rows.append(
         FillObservationRow(
             wallet=draft.state.wallet,
@@ -67,43 +76,57 @@ def see_fill(draft: Draft, event: FillSeen) -> None:
 
 
 def _book(draft: Draft, leg: TradeLeg) -> None:
-    before = dict(draft.state.positions)
+    draft.evidence = f"trade {leg.trade_id}, order {leg.order_id}"
     fill = _entry(draft, leg)
-    replaced = _explained_adjustment(draft, fill)
+    since, shown, refolds = fill.at, "", False
+    order = draft.state.orders.get(fill.order_id)
+    if order is not None:
+        counted, proven = with_trade(order, fill)
+        shown = "a balance that showed it before its trade was seen" if proven else ""
+        put_order(draft, counted)
+        if order.waiting_micro:
+            since, refolds = min(since, EconomicTime(order.matched_at_ns)), True
+    replaced = None
+    if fill.state.effective and not shown:
+        replaced = inferred_adjustment(draft, fill.token_id, fill_shares(fill), fill.at)
     if replaced is not None:
-        draft.put_adjustment(msgspec.structs.replace(replaced, superseded=True))
-        fill = _shown_by(replaced, fill)
+        draft.put_adjustment(replace(replaced, superseded=True))
+        since, shown, refolds = min(since, replaced.entry.at), replaced.entry.evidence, True
+    if shown and fill.state is FillState.OBSERVED:
+        fill = replace(fill, state=FillState.SETTLED, settled_by=shown)
     booked = BookedFill(
         fill=fill,
         status=leg.status,
-        proven=replaced is not None,
+        proven=bool(shown),
         realized_pnl_micro=0,
         booked_at_ms=draft.now_ms,
         updated_at_ms=draft.now_ms,
+        told=_told(leg),
+        hash_told=_hash_told(leg),
     )
     draft.put_fill(booked)
-    effects: tuple[EntryEffect, ...] = ()
-    if replaced is not None:
-        draft.refold()
-        effects = (_own_effect(fill),)
-    elif fill.state.effective:
-        effects = draft.append(fill)
-    realized = sum(effect.realized_pnl_micro for effect in effects)
-    if realized != 0:
-        booked = msgspec.structs.replace(booked, realized_pnl_micro=realized)
-        draft.put_fill(booked)
+    booked = _folded(draft, booked, since if refolds else None, own=replaced is not None)
     draft.rows.append(fill_row(draft.state, booked))
-    state_restatements(draft, before, effects, evidence=f"trade {leg.trade_id}, order {leg.order_id}")
     if fill.external and fill.state.effective and replaced is None:
         _note_external(draft, fill)
-    _count_in_order(draft, fill)
 
 
-def _shown_by(replaced: BookedAdjustment, fill: Fill) -> Fill:
-    """The fill as the witness that showed the inferred adjustment settles it: what it explains was seen on chain."""
-    if fill.state is not FillState.OBSERVED:
-        return fill
-    return msgspec.structs.replace(fill, state=FillState.SETTLED, settled_by=replaced.entry.evidence)
+def _folded(draft: Draft, booked: BookedFill, since: EconomicTime | None, *, own: bool) -> BookedFill:
+    """Bring a new fill into the positions; ``since`` None: nothing else changed with it."""
+    fill = booked.fill
+    effects: tuple[EntryEffect, ...] = ()
+    if since is not None:
+        folded = draft.refold(since)
+        if fill.state.effective:
+            effects = (_own_effect(fill),) if own else folded.by_entry()[fill.entry_id]
+    elif fill.state.effective:
+        effects = draft.append(fill)
+    draft.effects.extend(effects)
+    realized = sum(effect.realized_pnl_micro for effect in effects)
+    if realized != 0:
+        booked = replace(booked, realized_pnl_micro=realized)
+        draft.put_fill(booked)
+    return booked
 
 
 def _own_effect(fill: Fill) -> EntryEffect:
@@ -121,11 +144,7 @@ def _own_effect(fill: Fill) -> EntryEffect:
 
 def _entry(draft: Draft, leg: TradeLeg) -> Fill:
     meta = draft.state.meta_of(leg.condition_id)
-    fee = 0
-    if leg.role is Role.TAKER and meta is not None and meta.fee_rate_micro is not None:
-        exponent = 1 if meta.fee_exponent is None else meta.fee_exponent
-        schedule = FeeSchedule(rate_micro=meta.fee_rate_micro, exponent=exponent)
-        fee = taker_fee_micro((Level(shares_micro=size, price_micro=price) for size, price in leg.levels), schedule)
+    rate, exponent = (None, None) if meta is None else (meta.fee_rate_micro, meta.fee_exponent)
     fill = Fill(
         entry_id=f"fill:{fill_key(leg.trade_id, leg.order_id)}",
         at=EconomicTime(leg.matched_at_ns, leg.trade_id, leg.order_id),
@@ -138,21 +157,40 @@ def _entry(draft: Draft, leg: TradeLeg) -> Fill:
         price_micro=leg.price_micro,
         size_micro=leg.size_micro,
         amount_micro=leg.amount_micro,
-        fee_micro=fee,
+        fee_micro=_fee(leg, rate, exponent),
         state=_state_of(leg.status),
         owner=leg.owner,
         external=leg.external,
         transaction_hash=leg.transaction_hash,
+        fee_rate_micro=rate,
+        fee_exponent=exponent,
     )
     if fill.state is FillState.SETTLED and _before_opening(draft, fill):
-        return msgspec.structs.replace(fill, state=FillState.SUPERSEDED, settled_by="history before the opening entry")
+        return replace(fill, state=FillState.SUPERSEDED, settled_by="history before the opening entry")
     return fill
+
+
+def _fee(leg: TradeLeg, rate_micro: int | None, exponent: int | None) -> int:
+    """The taker's fee by the market's schedule; a maker pays only a builder's, which the log on chain shows (R-20)."""
+    if leg.role is not Role.TAKER or rate_micro is None:
+        return 0
+    schedule = FeeSchedule(rate_micro=rate_micro, exponent=1 if exponent is None else exponent)
+    return taker_fee_micro((Level(shares_micro=size, price_micro=price) for size, price in leg.levels), schedule)
 
 
 def _state_of(status: TradeStatus) -> FillState:
     if status is TradeStatus.CONFIRMED:
         return FillState.SETTLED
     return FillState.FAILED if status is TradeStatus.FAILED else FillState.OBSERVED
+
+
+def _told(leg: TradeLeg) -> tuple[int, int]:
+    return (STATUS_RANK[leg.status], leg.updated_at_ms)
+
+
+def _hash_told(leg: TradeLeg) -> tuple[int, int]:
+    """A message without a hash takes none away, and any message with one brings one."""
+    return (leg.updated_at_ms, 1 + STATUS_RANK[leg.status]) if leg.transaction_hash else (0, 0)
 
 
 def _before_opening(draft: Draft, fill: Fill) -> bool:
@@ -166,88 +204,185 @@ def _before_opening(draft: Draft, fill: Fill) -> bool:
     )
 
 
-def _explained_adjustment(draft: Draft, fill: Fill) -> BookedAdjustment | None:
-    """The oldest inferred adjustment that this fill turns out to be: same token, same shares, not older (D-12)."""
+def inferred_adjustment(draft: Draft, token_id: str, shares_micro: int, at: EconomicTime) -> BookedAdjustment | None:
+    """The oldest inferred adjustment that a change at ``at`` turns out to be: same token and shares, not older (D-12).
+
+    What an operator recorded is no inference: it stays.
+    """
     candidates = [
         booked
         for booked in draft.state.adjustments.values()
-        if isinstance(booked.entry, Carry | ExternalTrade)
-        and not booked.superseded
-        and booked.entry.estimated
-        and booked.entry.cause in INFERRED
-        and booked.entry.token_id == fill.token_id
-        and sum(effect.shares_micro for effect in booked.effects) == fill_shares(fill)
-        and fill.at < booked.entry.at
+        if standing(booked)
+        and booked.effects[0].token_id == token_id
+        and shares_of(booked) == shares_micro
+        and at < booked.entry.at
     ]
-    if not candidates or not fill.state.effective:
-        return None
-    return min(candidates, key=lambda booked: (booked.entry.at, booked.entry.entry_id))
+    return min(candidates, key=lambda booked: (booked.entry.at, booked.entry.entry_id), default=None)
 
 
-def _advance(draft: Draft, known: BookedFill, leg: TradeLeg) -> None:
-    """Move a known fill to a later status; a failure takes it out of the fold and states what that changed."""
-    before = dict(draft.state.positions)
-    was_effective = known.fill.state.effective
-    state = known.fill.state if known.fill.state is FillState.SUPERSEDED else _state_of(leg.status)
-    if state is FillState.OBSERVED and known.fill.state is FillState.SETTLED:
-        state = FillState.SETTLED
-    fill = msgspec.structs.replace(
-        known.fill, state=state, transaction_hash=leg.transaction_hash or known.fill.transaction_hash
+def standing(booked: BookedAdjustment) -> bool:
+    """Whether it is an inferred change of one token that nothing has replaced yet."""
+    entry = booked.entry
+    inferred = isinstance(entry, Carry | ExternalTrade) and entry.estimated and entry.cause in INFERRED
+    return inferred and not booked.superseded and not booked.operator
+
+
+def shares_of(booked: BookedAdjustment) -> int:
+    """The signed shares that an adjustment moved."""
+    return sum(effect.shares_micro for effect in booked.effects)
+
+
+def _enriched(draft: Draft, known: BookedFill, leg: TradeLeg) -> BookedFill:
+    """What is known with what the leg adds; the same in whichever order messages come (D-02).
+
+    The message of the highest rank, of equals the latest, gives status and terms; the latest one with a hash gives the
+    hash; the finest match time counts, for the stream shows whole seconds only.
+    """
+    fill = known.fill
+    matched_at_ns = max(fill.at.at_ns, leg.matched_at_ns)
+    if matched_at_ns != fill.at.at_ns:
+        fill = replace(fill, at=EconomicTime(matched_at_ns, leg.trade_id, leg.order_id))
+    if (_hash_told(leg), leg.transaction_hash or "") > (known.hash_told, fill.transaction_hash or ""):
+        fill = replace(fill, transaction_hash=leg.transaction_hash)
+    known = replace(known, fill=fill, hash_told=max(known.hash_told, _hash_told(leg)))
+    retold = _retold(fill, leg)
+    if (_told(leg), _terms(retold)) <= (known.told, _terms(fill)):
+        return known
+    if _terms(retold) != _terms(fill):
+        draft.rows.append(_repriced(draft, fill, leg))
+    return replace(known, fill=retold, status=leg.status, told=_told(leg))
+
+
+def _retold(fill: Fill, leg: TradeLeg) -> Fill:
+    """The fill by another message: its state, and the terms that the exchange gives it there."""
+    return replace(
+        fill,
+        state=_next_state(fill.state, leg.status),
+        side=leg.side,
+        price_micro=leg.price_micro,
+        size_micro=leg.size_micro,
+        amount_micro=leg.amount_micro,
+        fee_micro=_fee(leg, fill.fee_rate_micro, fill.fee_exponent),
     )
-    booked = msgspec.structs.replace(known, fill=fill, status=leg.status, updated_at_ms=draft.now_ms)
+
+
+def _terms(fill: Fill) -> tuple[object, ...]:
+    return (fill.side.value, fill.price_micro, fill.size_micro, fill.amount_micro, fill.fee_micro)
+
+
+def _next_state(state: FillState, status: TradeStatus) -> FillState:
+    """Only an end changes what a balance has shown; only a settlement brings an expired fill back (R-10)."""
+    if state is FillState.SUPERSEDED:
+        return state
+    told = _state_of(status)
+    if told is FillState.OBSERVED and not (state is FillState.EXPIRED and status is TradeStatus.MINED):
+        return state
+    return told
+
+
+def change_fill(draft: Draft, known: BookedFill, booked: BookedFill) -> None:
+    """Put ``booked`` in the place of ``known``: fold what that changes, and say when it began or ceased to count."""
+    old, new = known.fill, booked.fill
     draft.put_fill(booked)
-    failed = was_effective and not fill.state.effective
-    if failed:
-        draft.refold()
-    elif fill.state is FillState.SETTLED and known.fill.state is FillState.OBSERVED:
-        draft.settle(fill)
+    order = draft.state.orders.get(new.order_id)
+    since = min(old.at, new.at)
+    if order is not None and new.size_micro != old.size_micro:
+        since = min(since, EconomicTime(order.matched_at_ns))
+        put_order(draft, with_booked(order, new.size_micro - old.size_micro))
+    if _economics(old) != _economics(new):
+        draft.refold(since)
+    elif new.state is FillState.SETTLED and old.state is FillState.OBSERVED:
+        draft.settle(new)
     draft.rows.append(fill_row(draft.state, booked))
-    state_restatements(draft, before, (), evidence=f"trade {leg.trade_id} {leg.status.value}")
-    if failed:
-        _note(draft, fill, -fill_shares(fill), cause="FILL_FAILED", pausing=False)
+    if old.state.effective and not new.state.effective:
+        note(draft, new, -fill_shares(old), cause=f"FILL_{new.state.value}", pausing=False)
+    elif new.state.effective and not old.state.effective:
+        draft.restated_as = Cause.REINSTATED
+        issue(draft, IssueType.FILL_REINSTATED, new, (old.state.value, new.state.value, "it settled after all"))
+        note(draft, new, fill_shares(new), cause="FILL_REINSTATED", pausing=False)
 
 
-def state_restatements(
-    draft: Draft, before: Mapping[str, object], effects: tuple[EntryEffect, ...], evidence: str
-) -> None:
-    """Write the positions that changed, and one RESTATED row per token for what is not an entry's own effect.
-
-    So Σ of all rows is the position at every instant, whichever order the facts came in (D-02, L-10).
-    """
-    after = draft.state.positions
-    # A token whose only fill failed is in no fold any more; its row must still go to zero.
-    for token_id in sorted({*before, *after}):
-        if before.get(token_id) != after.get(token_id):
-            draft.rows.append(position_row(draft.state, token_id, draft.now_ms))
-    draft.rows.extend(restatement(draft.before, draft.state, effects, evidence, draft.now_ms))
+def _economics(fill: Fill) -> tuple[object, ...]:
+    """All that a position depends on, but for whether the fill is seen on chain."""
+    return (fill.state.effective, fill.at, fill.side, fill.size_micro, fill.amount_micro, fill.fee_micro)
 
 
-def _count_in_order(draft: Draft, fill: Fill) -> None:
-    """Count the fill in its order, once and for good: a failure does not lower what was matched (D-03, L-05).
-
-    An order leaves the live set once all it was matched by has been seen (L-06).
-    """
-    order = draft.state.orders.get(fill.order_id)
-    if order is None:
-        return
-    booked = order.booked_micro + fill.size_micro
-    order = msgspec.structs.replace(order, booked_micro=booked)
-    if order.closed_at_ms is None and not order.status.live and booked >= order.size_matched_micro:
-        order = msgspec.structs.replace(order, closed_at_ms=draft.now_ms)
+def put_order(draft: Draft, order: OrderState) -> bool:
+    """Insert or replace an order, closed if it is done; whether its provisional fills changed (the caller folds)."""
+    known = draft.state.orders.get(order.order_id)
+    order = ended(order, draft.now_ms)
+    if order == known:
+        return False
     draft.put_order(order)
     draft.rows.append(order_row(draft.state, order))
+    before = provisional_fills(known) if known is not None else ()
+    after = provisional_fills(order)
+    if before == after:
+        return False
+    draft.rows.append(_provisional_row(draft, order, after or before))
+    return True
+
+
+def _provisional_row(draft: Draft, order: OrderState, fills: tuple[Fill, ...]) -> FillRow:
+    """The order's notice: what is provisional of it now; superseded where the trades have taken its place."""
+    waiting = order.waiting_micro
+    fill = replace(fills[-1], size_micro=waiting, amount_micro=sum(fill.amount_micro for fill in fills))
+    if waiting == 0:
+        state, by = (FillState.EXPIRED, "") if order.given_up_micro else (FillState.SUPERSEDED, "the order's trades")
+        fill = replace(fill, amount_micro=0, state=state, settled_by=by)
+    booked = BookedFill(
+        fill=fill,
+        status=TradeStatus.MATCHED,
+        proven=False,
+        realized_pnl_micro=0,
+        booked_at_ms=draft.now_ms,
+        updated_at_ms=draft.now_ms,
+    )
+    return fill_row(draft.state, booked)
+
+
+def _repriced(draft: Draft, fill: Fill, leg: TradeLeg) -> IssueRow:
+    texts = (
+        f"{fill.side.value} {format_micro(fill.size_micro)} at {format_micro(fill.price_micro)}",
+        f"{leg.side.value} {format_micro(leg.size_micro)} at {format_micro(leg.price_micro)}",
+        "the exchange changed the terms of the trade",
+    )
+    return _issue_row(draft, IssueType.FILL_REPRICED, fill, texts)
+
+
+def issue(draft: Draft, kind: IssueType, fill: Fill, texts: tuple[str, str, str]) -> None:
+    """Record an issue about a fill: before, after, likely cause (L-22)."""
+    draft.rows.append(_issue_row(draft, kind, fill, texts))
+
+
+def _issue_row(draft: Draft, kind: IssueType, fill: Fill, texts: tuple[str, str, str]) -> IssueRow:
+    subject = fill.order_id if fill.trade_id == PROVISIONAL else fill_key(fill.trade_id, fill.order_id)
+    return IssueRow(
+        wallet=draft.state.wallet,
+        type=kind.value,
+        severity=ISSUES[kind].severity,
+        action=ISSUES[kind].action,
+        market_id=draft.state.market_id,
+        subject=subject,
+        before=texts[0],
+        after=texts[1],
+        cause=texts[2],
+        cycle_id="",
+        at_ms=draft.now_ms,
+    )
 
 
 def _note_external(draft: Draft, fill: Fill) -> None:
     cause = Cause.EXTERNAL_BUY if fill.side is Side.BUY else Cause.EXTERNAL_SALE
-    _note(draft, fill, fill_shares(fill), cause=cause.value, pausing=True)
+    note(draft, fill, fill_shares(fill), cause=cause.value, pausing=True)
 
 
-def _note(draft: Draft, fill: Fill, shares: int, cause: str, *, pausing: bool) -> None:
+def note(draft: Draft, fill: Fill, shares: int, cause: str, *, pausing: bool) -> None:
+    """Leave a change for the next cycle to report (R-22, R-25)."""
     evidence = f"trade {fill.trade_id}"
     if fill.transaction_hash:
         evidence += f", transaction {fill.transaction_hash}"
-    note = NotedChange(
+    change = NotedChange(
         condition_id=fill.condition_id,
         token_id=fill.token_id,
         shares_micro=shares,
@@ -255,4 +390,4 @@ def _note(draft: Draft, fill: Fill, shares: int, cause: str, *, pausing: bool) -
         evidence=evidence,
         pausing=pausing,
     )
-    draft.put(noted=(*draft.state.noted, note))
+    draft.put(noted=(*draft.state.noted, change))

@@ -7,7 +7,7 @@ some set of unproven fills makes up the difference exactly, to the base unit (L-
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -52,11 +52,11 @@ def examine(token: TokenImage, balance_micro: int, block_time_ms: int, settle_wi
         key=lambda fill: (not fill.confirmed, fill.matched_at_ms, fill.trade_id, fill.order_id),
     )
     target = balance_micro - token.proven_micro - sum(fill.shares_micro for fill in required)
-    for expected in dict.fromkeys((0, token.pending_micro)):
+    for expected, back in _readings(token):
         # A difference seen before stays the same difference while fills settle beside it.
-        found = _subset(optional, target - expected)
+        found = _subset(optional, target - expected - sum(fill.shares_micro for fill in back))
         if found is not None:
-            proven = (*required, *found)
+            proven = (*required, *found, *back)
             waiting = len(found) < len(optional)
             return _exam(token, balance_micro, difference=expected, proven=proven, waiting=waiting)
     difference = balance_micro - token.settled_micro
@@ -64,6 +64,17 @@ def examine(token: TokenImage, balance_micro: int, block_time_ms: int, settle_wi
     # The difference takes every confirmed fill as settled, so the cash at this block is taken to hold theirs too.
     confirmed_cash = sum(fill.cash_micro for fill in token.unproven if fill.confirmed)
     return msgspec.structs.replace(exam, absorbing=True, explained_cash_micro=confirmed_cash)
+
+
+def _readings(token: TokenImage) -> Iterator[tuple[int, tuple[UnprovenFill, ...]]]:
+    """Ways to read a balance, the simplest first: no difference, the known one, an expired fill that settled (R-10).
+
+    An expired fill does not count in the book, so where a balance shows it, it is what the balance is ahead by.
+    """
+    yield 0, ()
+    if token.pending_micro:
+        yield token.pending_micro, ()
+    yield from ((0, (fill,)) for fill in token.expired)
 
 
 def _overdue(fill: UnprovenFill, settled_long_ago_ms: int) -> bool:

@@ -99,7 +99,9 @@ def plan(images: Sequence[MarketImage], readings: Readings, frame: Frame, wallet
         cash_unexplained_micro=unexplained,
         capital_micro=capital,
         decided=_decided(images, readings.balances),
-        settled_clean=not changes and all(not exam.explained for found in exams.values() for exam in found),
+        settled_clean=not changes
+        and not any(image.provisional for image in images)
+        and all(not exam.explained for found in exams.values() for exam in found),
     )
 
 

@@ -31,20 +31,31 @@ class Cause(enum.StrEnum):
     OPENING = "OPENING"
     RESTATED = "RESTATED"
     """What a late, failed or replaced entry changed of earlier numbers, stated as a row of its own (D-02)."""
+    REINSTATED = "REINSTATED"
+    """The same, where a fill that had been reversed settled after all (R-10)."""
 
 
 class FillState(enum.StrEnum):
-    """Life cycle of a fill (L-03). Only FAILED and SUPERSEDED ones are not effective."""
+    """Life cycle of a fill (L-03).
 
+    PROVISIONAL is what an order's figure shows beyond its trades (D-03); OBSERVED is matched and in flight. FAILED,
+    EXPIRED (not settled within its time to live, R-10) and SUPERSEDED ones do not count.
+    """
+
+    PROVISIONAL = "PROVISIONAL"
     OBSERVED = "OBSERVED"
     SETTLED = "SETTLED"
     FAILED = "FAILED"
+    EXPIRED = "EXPIRED"
     SUPERSEDED = "SUPERSEDED"
 
     @property
     def effective(self) -> bool:
         """Whether the fill counts in the position."""
-        return self in {FillState.OBSERVED, FillState.SETTLED}
+        return self in _EFFECTIVE
+
+
+_EFFECTIVE = frozenset({FillState.PROVISIONAL, FillState.OBSERVED, FillState.SETTLED})
 
 
 class EconomicTime(msgspec.Struct, frozen=True, order=True, array_like=True):
@@ -63,7 +74,10 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fill(_Entry, frozen=True, kw_only=True, tag="fill"):
-    """One leg of a trade of the wallet. ``external`` marks a trade by a key that is not configured (R-21)."""
+    """One leg of a trade of the wallet. ``external`` marks a trade by a key that is not configured (R-21).
+
+    The fee schedule it was booked with stands beside it, for schedules change (R-20); None: none was known or due.
+    """
 
     trade_id: str
     order_id: str
@@ -80,6 +94,8 @@ class Fill(_Entry, frozen=True, kw_only=True, tag="fill"):
     external: bool
     transaction_hash: str | None
     settled_by: str = ""
+    fee_rate_micro: int | None = None
+    fee_exponent: int | None = None
 
 
 class Split(_Entry, frozen=True, kw_only=True, tag="split"):

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from portfolio.facts import MarketMeta
+from portfolio.facts import MarketMeta, OpenOrder, Receipt, Side, TradeStatus
 from portfolio.outcomes import OperationsReport
 from portfolio.trades import TradeLeg
 from portfolio.views import ExternalView
@@ -24,10 +24,62 @@ class MarketDefined(msgspec.Struct, frozen=True, kw_only=True, tag="market_defin
 
 
 class FillSeen(msgspec.Struct, frozen=True, kw_only=True, tag="fill_seen"):
-    """A leg of a trade was seen by ``feed`` (``poll``; later ``stream``, ``backfill``); repetitions are harmless."""
+    """A leg of a trade was seen by ``feed``: ``stream``, ``poll``, ``backfill``, ``check``. Repetitions do no harm."""
 
     leg: TradeLeg
     feed: str
+
+
+class OrderSeen(msgspec.Struct, frozen=True, kw_only=True, tag="order_seen"):
+    """An order of ours was seen by ``feed``, as it stood at ``at_ms`` by the exchange's clock (L-05, L-06)."""
+
+    order: OpenOrder
+    at_ms: int
+    feed: str
+
+
+class FillChecked(msgspec.Struct, frozen=True, kw_only=True, tag="fill_checked"):
+    """A fill that is overdue was looked up again, on the exchange and on the chain (R-10).
+
+    ``status`` is what the exchange says of the trade now, None where it does not show it; ``receipt`` what the chain
+    says of its transaction, None where no hash is known or the chain could not be asked (``chain_asked`` False).
+    """
+
+    trade_id: str
+    order_id: str
+    status: TradeStatus | None
+    receipt: Receipt | None
+    chain_asked: bool
+    ttl_ms: int
+
+
+class OrderChecked(msgspec.Struct, frozen=True, kw_only=True, tag="order_checked"):
+    """An order that shows more than its trades for too long was looked up; None: the exchange knows it no more."""
+
+    order_id: str
+    order: OpenOrder | None
+    ttl_ms: int
+
+
+class TradeRecorded(msgspec.Struct, frozen=True, kw_only=True, tag="trade_recorded"):
+    """An operator records a purchase or sale that was made elsewhere (L-26). ``entry_id`` names it for good."""
+
+    entry_id: str
+    token_id: str
+    side: Side
+    size_micro: int
+    price_micro: int
+    operator: str
+    reason: str
+
+
+class EntryMarked(msgspec.Struct, frozen=True, kw_only=True, tag="entry_marked"):
+    """An operator says that an inferred entry was an external trade (L-26), at ``price_micro`` where it is known."""
+
+    entry_id: str
+    price_micro: int | None
+    operator: str
+    reason: str
 
 
 class MarketResumed(msgspec.Struct, frozen=True, kw_only=True, tag="market_resumed"):
@@ -44,7 +96,18 @@ class EventRejected(msgspec.Struct, frozen=True, kw_only=True, tag="event_reject
     detail: str
 
 
-MarketEvent: TypeAlias = MarketDefined | FillSeen | ExternalView | MarketResumed | EventRejected
+MarketEvent: TypeAlias = (
+    MarketDefined
+    | FillSeen
+    | OrderSeen
+    | FillChecked
+    | OrderChecked
+    | ExternalView
+    | TradeRecorded
+    | EntryMarked
+    | MarketResumed
+    | EventRejected
+)
 
 
 class WalletDefined(msgspec.Struct, frozen=True, kw_only=True, tag="wallet_defined"):
@@ -157,7 +220,12 @@ GateEvent: TypeAlias = GateConfigured | DriftFound | StrategyPauseAsked | Strate
 Event: TypeAlias = (
     MarketDefined
     | FillSeen
+    | OrderSeen
+    | FillChecked
+    | OrderChecked
     | ExternalView
+    | TradeRecorded
+    | EntryMarked
     | MarketResumed
     | EventRejected
     | WalletDefined

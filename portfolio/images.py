@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from portfolio.entries import FillState
+from portfolio.entries import Fill, FillState
 from portfolio.facts import MarketMeta, TokenMeta
+from portfolio.provisional import provisional_fills
 from portfolio.rows import NS_PER_MS
 from portfolio.state import BookedFill, MarketState, fill_cash, fill_shares
 from portfolio.views import MarketImage, OrderImage, TokenImage, UnprovenFill
@@ -13,15 +14,22 @@ from portfolio.views import MarketImage, OrderImage, TokenImage, UnprovenFill
 
 def image_of(state: MarketState) -> MarketImage:
     """The image of a market as it stands; equal states give equal images."""
-    unproven: dict[str, list[BookedFill]] = {}
+    unproven: dict[str, list[UnprovenFill]] = {}
+    expired: dict[str, list[UnprovenFill]] = {}
     proven_cash = sum(booked.cash_micro for booked in state.adjustments.values() if not booked.superseded)
     for booked in state.fills.values():
-        if not booked.fill.state.effective:
-            continue
-        if booked.proven:
+        if booked.fill.state is FillState.EXPIRED:
+            expired.setdefault(booked.fill.token_id, []).append(_unproven(booked))
+        elif booked.fill.state.effective and booked.proven:
             proven_cash += fill_cash(booked.fill)
+        elif booked.fill.state.effective:
+            unproven.setdefault(booked.fill.token_id, []).append(_unproven(booked))
+    provisional = [(order, fill) for order in state.orders.values() for fill in provisional_fills(order)]
+    for order, fill in provisional:
+        if fill.state is FillState.SETTLED:
+            proven_cash += fill_cash(fill)
         else:
-            unproven.setdefault(booked.fill.token_id, []).append(booked)
+            unproven.setdefault(fill.token_id, []).append(_in_flight(fill, order.not_before_ms))
     return MarketImage(
         wallet=state.wallet,
         market_id=state.market_id,
@@ -30,7 +38,7 @@ def image_of(state: MarketState) -> MarketImage:
         flag_mismatch=any(flag_mismatch(meta) for meta in state.metas),
         question_count=state.question_count,
         tokens=tuple(
-            _token_image(state, meta, token, unproven.get(token.token_id, ()))
+            _token_image(state, meta, token, (unproven.get(token.token_id, ()), expired.get(token.token_id, ())))
             for meta in state.metas
             for token in meta.tokens
         ),
@@ -38,6 +46,24 @@ def image_of(state: MarketState) -> MarketImage:
         proven_cash_micro=proven_cash,
         noted=bool(state.noted),
         halted=bool(state.halted),
+        provisional=bool(provisional),
+    )
+
+
+def _unproven(booked: BookedFill) -> UnprovenFill:
+    return _in_flight(booked.fill, booked.not_before_ms)
+
+
+def _in_flight(fill: Fill, not_before_ms: int) -> UnprovenFill:
+    return UnprovenFill(
+        trade_id=fill.trade_id,
+        order_id=fill.order_id,
+        shares_micro=fill_shares(fill),
+        cash_micro=fill_cash(fill),
+        confirmed=fill.state is FillState.SETTLED,
+        matched_at_ms=fill.at.at_ns // NS_PER_MS,
+        not_before_ms=not_before_ms,
+        transaction_hash=fill.transaction_hash,
     )
 
 
@@ -68,19 +94,14 @@ def _pending_micro(state: MarketState, token_id: str) -> int:
     return pending.difference_micro if pending is not None and pending.block_number is not None else 0
 
 
-def _token_image(state: MarketState, meta: MarketMeta, token: TokenMeta, unproven: Iterable[BookedFill]) -> TokenImage:
+def _token_image(
+    state: MarketState,
+    meta: MarketMeta,
+    token: TokenMeta,
+    open_fills: tuple[Iterable[UnprovenFill], Iterable[UnprovenFill]],
+) -> TokenImage:
     position = state.position(token.token_id)
-    fills = tuple(
-        UnprovenFill(
-            trade_id=booked.fill.trade_id,
-            order_id=booked.fill.order_id,
-            shares_micro=fill_shares(booked.fill),
-            cash_micro=fill_cash(booked.fill),
-            confirmed=booked.fill.state is FillState.SETTLED,
-            matched_at_ms=booked.fill.at.at_ns // NS_PER_MS,
-        )
-        for booked in sorted(unproven, key=lambda booked: booked.fill.at)
-    )
+    fills, expired = (tuple(sorted(some, key=_by_time)) for some in open_fills)
     return TokenImage(
         token_id=token.token_id,
         condition_id=meta.condition_id,
@@ -95,4 +116,9 @@ def _token_image(state: MarketState, meta: MarketMeta, token: TokenMeta, unprove
         pending=token.token_id in state.pending,
         pending_micro=_pending_micro(state, token.token_id),
         price_micro=token.price_micro,
+        expired=expired,
     )
+
+
+def _by_time(fill: UnprovenFill) -> tuple[int, str, str]:
+    return (fill.matched_at_ms, fill.trade_id, fill.order_id)

@@ -128,6 +128,19 @@ def accounting_breaches(position: Position) -> tuple[Breach, ...]:
     return (*_identity_breaches(position), *_basis_breaches(position))
 
 
+def changed_breaches(before: Mapping[str, Position], after: Mapping[str, Position]) -> tuple[Breach, ...]:
+    """:func:`accounting_breaches` of the positions that one change replaced; the others were judged when they changed.
+
+    For the check after each change (L-21); an audit judges all of them.
+    """
+    return tuple(
+        breach
+        for token_id, position in after.items()
+        if before.get(token_id) is not position
+        for breach in accounting_breaches(position)
+    )
+
+
 def settled_breaches(position: Position) -> tuple[Breach, ...]:
     """INV-03; apart because it is judged at a pinned block or after a completed backfill only (R-24)."""
     if position.settled_micro >= 0:
@@ -140,15 +153,14 @@ def _identity_breaches(position: Position) -> tuple[Breach, ...]:
     came = position.bought_micro + position.carried_in_micro
     basis = came - position.cost_of_sold_micro - position.carried_out_micro
     realised = position.proceeds_micro - position.cost_of_sold_micro
-    pairs = (
-        (InvariantId.BASIS_IDENTITY, basis, position.cost_basis_micro, "cost basis, micro pUSD"),
-        (InvariantId.PNL_IDENTITY, realised, position.realized_pnl_micro, "realised P&L, micro pUSD"),
-    )
-    return tuple(
-        _breach(invariant_id, position.token_id, expected, found, detail)
-        for invariant_id, expected, found, detail in pairs
-        if expected != found
-    )
+    breaches: tuple[Breach, ...] = ()
+    if basis != position.cost_basis_micro:
+        detail, found = "cost basis, micro pUSD", position.cost_basis_micro
+        breaches = (_breach(InvariantId.BASIS_IDENTITY, position.token_id, basis, found, detail),)
+    if realised != position.realized_pnl_micro:
+        detail, found = "realised P&L, micro pUSD", position.realized_pnl_micro
+        breaches += (_breach(InvariantId.PNL_IDENTITY, position.token_id, realised, found, detail),)
+    return breaches
 
 
 def _basis_breaches(position: Position) -> tuple[Breach, ...]:

@@ -12,51 +12,96 @@ from typing import assert_never
 import msgspec
 
 from portfolio.booking import see_fill
-from portfolio.events import EventRejected, FillSeen, MarketDefined, MarketEvent, MarketResumed
+from portfolio.events import (
+    EntryMarked,
+    EventRejected,
+    FillChecked,
+    FillSeen,
+    MarketDefined,
+    MarketEvent,
+    MarketResumed,
+    OrderChecked,
+    OrderSeen,
+    TradeRecorded,
+)
 from portfolio.images import flag_mismatch
 from portfolio.invariants import Breach, accounting_breaches, position_breaches
 from portfolio.judging import ViewResult, judge_view
+from portfolio.lifecycle import check_fill, check_order
+from portfolio.orders import see_order
 from portfolio.outcomes import Alert, IssueAction, IssueRow, Outcome, Severity
 from portfolio.reasons import REASONS, IssueType, ReasonCode
 from portfolio.reconciling import reconcile
-from portfolio.rows import meta_rows
+from portfolio.recording import mark_external, record_trade
+from portfolio.rows import changed_positions, meta_rows
 from portfolio.state import Draft, MarketState
 from portfolio.views import ExternalView
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """What a transition gives. ``result`` is set for a view; ``refused`` says why a command was not obeyed."""
+    """What a transition gives. ``result`` is set for a view; ``refused`` says why a command was not obeyed.
+
+    ``counted`` names what was late or repeated, for the metrics (L-05).
+    """
 
     state: MarketState
     rows: tuple[Outcome, ...] = ()
     result: ViewResult | None = None
     refused: str = ""
+    counted: tuple[str, ...] = ()
 
 
 def transition(state: MarketState, event: MarketEvent, now_ms: int) -> Step:
     """Apply one event, taken at ``now_ms``."""
     draft = Draft(state, now_ms)
     result: ViewResult | None = None
+    refused = ""
     match event:
-        case MarketDefined():
-            _define(draft, event)
-        case FillSeen():
-            see_fill(draft, event)
+        case FillSeen() | OrderSeen() | FillChecked() | OrderChecked():
+            _observe(draft, event)
         case ExternalView():
             result = judge_view(draft, event, reconcile(draft, event))
-        case MarketResumed():
-            refused = _resume(draft, event)
-            if refused:
-                return Step(state=state, refused=refused)
+        case MarketDefined():
+            _define(draft, event)
+        case TradeRecorded() | EntryMarked() | MarketResumed():
+            refused = _obey(draft, event)
         case EventRejected():
             _halt(draft, f"{event.kind} could not be processed: {event.detail}", IssueType.REJECTED_MESSAGE)
         case _:  # pragma: no cover - mypy proves that no kind of event is left
             assert_never(event)
+    if refused:
+        return Step(state=state, refused=refused)
+    draft.rows.extend(changed_positions(draft))
     _check(draft, _pinned_tokens(event))
+    counted = tuple(draft.counted)
     if not draft.changed and not draft.rows:
-        return Step(state=state, result=result)
+        return Step(state=state, result=result, counted=counted)
     draft.put(version=state.version + 1)
-    return Step(state=draft.state, rows=tuple(draft.rows), result=result)
+    return Step(state=draft.state, rows=tuple(draft.rows), result=result, counted=counted)
+
+
+def _observe(draft: Draft, event: FillSeen | OrderSeen | FillChecked | OrderChecked) -> None:
+    """What was seen of a fill or an order."""
+    match event:
+        case FillSeen():
+            see_fill(draft, event)
+        case OrderSeen():
+            see_order(draft, event)
+        case FillChecked():
+            check_fill(draft, event)
+        case _:
+            check_order(draft, event)
+
+
+def _obey(draft: Draft, command: TradeRecorded | EntryMarked | MarketResumed) -> str:
+    """What an operator wants; returns the reason for a refusal, or an empty text."""
+    match command:
+        case TradeRecorded():
+            return record_trade(draft, command)
+        case EntryMarked():
+            return mark_external(draft, command)
+        case _:
+            return _resume(draft, command)
 
 
 def _define(draft: Draft, event: MarketDefined) -> None:

@@ -1,7 +1,8 @@
-"""Bringing a market's orders together with a complete list from the CLOB, which is the truth for them (L-06, L-13).
+"""Orders: messages as they come, and complete lists from the CLOB, which is the truth for them (L-05, L-06, L-13).
 
 An order of ours that the list lacks is closed only by its looked-up fate; an order that we lack is ordinary when it is
-younger than the last complete list, else unknown (R-04). Matched sizes only rise (L-05).
+younger than the last complete list, else unknown (R-04). Matched sizes only rise, and what they show beyond the trades
+is booked provisionally (D-03).
 """
 
 from __future__ import annotations
@@ -9,12 +10,17 @@ from __future__ import annotations
 import msgspec
 from msgspec.structs import replace
 
+from portfolio.booking import inferred_adjustment, put_order
 from portfolio.comparison import order_value
+from portfolio.entries import EconomicTime, FillState
+from portfolio.events import OrderSeen
 from portfolio.facts import OpenOrder, OrderStatus
 from portfolio.outcomes import DeltaType, IssueAction, IssueRow, Severity
+from portfolio.provisional import adopted, given_up, merged, provisional_fills
 from portfolio.reasons import IssueType
-from portfolio.rows import order_row
-from portfolio.state import Draft
+from portfolio.rows import NS_PER_MS
+from portfolio.state import Draft, fill_shares
+from portfolio.units import format_micro
 from portfolio.views import ExternalView, OrderState, OrdersView
 
 MS_PER_S = 1000
@@ -39,11 +45,54 @@ class OrdersResult(msgspec.Struct, frozen=True, kw_only=True):
     regressions: int
 
 
+def see_order(draft: Draft, event: OrderSeen) -> None:
+    """Take in a message about an order of ours, whatever came before it and however often it comes (L-05, L-07)."""
+    shown, at_ns = event.order, event.at_ms * NS_PER_MS
+    known = draft.state.orders.get(shown.order_id)
+    if known is None:
+        follow(draft, adopted(shown, at_ns, _booked(draft, shown.order_id), draft.now_ms))
+        return
+    order = merged(known, shown, at_ns)
+    if order == known:
+        draft.counted.append("late_order_message" if _late(known, shown) else "repeated_order_message")
+        return
+    follow(draft, order)
+
+
+def follow(draft: Draft, order: OrderState) -> None:
+    """Put an order in its place, and book what its figure shows beyond its trades at the limit price (D-03, R-11).
+
+    Where an inferred adjustment turns out to be that quantity, it is no longer needed: the balance that it was inferred
+    from has shown the quantity (D-12).
+    """
+    known = draft.state.orders.get(order.order_id)
+    if not put_order(draft, order):
+        return
+    order = draft.state.orders[order.order_id]
+    since = [EconomicTime(one.matched_at_ns) for one in (known, order) if one is not None and one.waiting_micro]
+    in_flight = [fill for fill in provisional_fills(order) if fill.state is FillState.PROVISIONAL]
+    for fill in in_flight:
+        placed_at = EconomicTime(order.created_at_ms * NS_PER_MS)
+        replaced = inferred_adjustment(draft, fill.token_id, fill_shares(fill), placed_at)
+        if replaced is not None:
+            draft.put_adjustment(replace(replaced, superseded=True))
+            since.append(replaced.entry.at)
+            put_order(draft, replace(order, proven_micro=order.waiting_micro))
+    draft.refold(min(since))
+    matched = format_micro(order.size_matched_micro)
+    draft.evidence = draft.evidence or f"order {order.order_id} shows {matched} matched, its trades were not all seen"
+
+
+def _booked(draft: Draft, order_id: str) -> int:
+    return sum(booked.fill.size_micro for booked in draft.state.fills.values() if booked.fill.order_id == order_id)
+
+
 def reconcile_orders(draft: Draft, view: ExternalView, orders: OrdersView) -> OrdersResult:
     """Apply a complete list to the market's orders."""
     changes: list[OrderChange] = []
     regressions = 0
     shown = {order.order_id: order for order in orders.orders}
+    at_ns = orders.read_at_ms * NS_PER_MS
     for order_id in sorted(shown):
         known = draft.state.orders.get(order_id)
         if known is None:
@@ -51,12 +100,12 @@ def reconcile_orders(draft: Draft, view: ExternalView, orders: OrdersView) -> Or
         elif _late(known, shown[order_id]):
             regressions += 1
         else:
-            changes.extend(_seen_again(draft, view, known, shown[order_id]))
+            changes.extend(_seen_again(draft, view, (known, merged(known, shown[order_id], at_ns))))
     fates = {fate.order_id: fate for fate in orders.fates}
     for order_id in sorted(set(draft.state.orders) - set(shown)):
         known = draft.state.orders[order_id]
         if known.closed_at_ms is None and order_id in fates:
-            changes.extend(_left(draft, view, known, fates[order_id].order))
+            changes.extend(_left(draft, view, (known, at_ns), fates[order_id].order))
     return OrdersResult(changes=tuple(changes), regressions=regressions)
 
 
@@ -86,44 +135,24 @@ def _unknown(draft: Draft, view: ExternalView, orders: OrdersView, shown: OpenOr
     if unexpected and not view.policy.adopt_unknown_orders:
         draft.put(ignored_orders=(*draft.state.ignored_orders, shown.order_id))
         return ()
-    order = _adopted(draft, shown)
-    draft.put_order(order)
-    draft.rows.append(order_row(draft.state, order))
+    order = adopted(shown, orders.read_at_ms * NS_PER_MS, _booked(draft, shown.order_id), draft.now_ms)
+    if view.opening:
+        # What was matched before the books were opened is part of the opening balance (R-23).
+        order = given_up(order)
+    follow(draft, order)
     drift = value if unexpected else 0
     cause = IssueType.ORDER_UNKNOWN.value if unexpected else ""
     return (_change(shown, DeltaType.ADDED, drift, cause, (0, value)),)
 
 
-def _adopted(draft: Draft, shown: OpenOrder) -> OrderState:
-    seen = (booked.fill.size_micro for booked in draft.state.fills.values() if booked.fill.order_id == shown.order_id)
-    return OrderState(
-        order_id=shown.order_id,
-        condition_id=shown.condition_id,
-        token_id=shown.token_id,
-        side=shown.side,
-        price_micro=shown.price_micro,
-        original_size_micro=shown.original_size_micro,
-        size_matched_micro=shown.size_matched_micro,
-        booked_micro=sum(seen),
-        status=shown.status,
-        owner=shown.owner,
-        order_type=shown.order_type,
-        created_at_ms=shown.created_at_ms,
-        first_seen_at_ms=draft.now_ms,
-    )
-
-
-def _seen_again(draft: Draft, view: ExternalView, known: OrderState, shown: OpenOrder) -> tuple[OrderChange, ...]:
+def _seen_again(draft: Draft, view: ExternalView, orders: tuple[OrderState, OrderState]) -> tuple[OrderChange, ...]:
     """A known order: its venue figure may rise; what is matched but not booked yet is drift (a missed trade)."""
-    matched = shown.size_matched_micro
-    updated = replace(known, size_matched_micro=matched, status=shown.status, closed_at_ms=None)
+    known, updated = orders
     if updated == known:
         return ()
     if known.status is OrderStatus.GONE:
         return _returned(draft, view, known, updated)
-    draft.put_order(updated)
-    draft.rows.append(order_row(draft.state, updated))
-    missing = max(0, updated.size_matched_micro - updated.booked_micro)
+    follow(draft, updated)
     before = order_value(known.remaining_micro, known.price_micro)
     after = order_value(updated.remaining_micro, updated.price_micro)
     if before == after:
@@ -131,42 +160,44 @@ def _seen_again(draft: Draft, view: ExternalView, known: OrderState, shown: Open
     # What can still be filled shrank although no booked fill says so.
     texts = (_text(known), _text(updated), "matched on the exchange before its trade was seen")
     _issue(draft, view, (IssueType.ORDER_DRIFT, IssueAction.CORRECTED), known.order_id, texts)
-    drift = order_value(missing, known.price_micro)
+    drift = order_value(_matched_since(known, updated), known.price_micro)
     return (_change(known, DeltaType.UPDATED, drift, "", (before, after)),)
+
+
+def _matched_since(known: OrderState, updated: OrderState) -> int:
+    """Shares that the list shows matched and that neither a message nor a trade had shown (R-03)."""
+    return max(0, updated.size_matched_micro - max(known.size_matched_micro, known.booked_micro))
 
 
 def _returned(draft: Draft, view: ExternalView, known: OrderState, updated: OrderState) -> tuple[OrderChange, ...]:
     """An order that was given up as gone and is on the exchange after all: the exchange is the truth (L-13)."""
-    draft.put_order(updated)
-    draft.rows.append(order_row(draft.state, updated))
+    follow(draft, updated)
     value = order_value(updated.remaining_micro, updated.price_micro)
     texts = (_text(known), _text(updated), "was given up as gone and is listed again")
     _issue(draft, view, (IssueType.ORDER_DRIFT, IssueAction.CORRECTED), known.order_id, texts)
     return (_change(known, DeltaType.ADDED, value, IssueType.ORDER_DRIFT.value, (0, value)),)
 
 
-def _left(draft: Draft, view: ExternalView, known: OrderState, fate: OpenOrder | None) -> tuple[OrderChange, ...]:
+def _left(
+    draft: Draft, view: ExternalView, held: tuple[OrderState, int], fate: OpenOrder | None
+) -> tuple[OrderChange, ...]:
     """An order that left the list, by its fate. A fate that says live proves that the list was short: no change.
 
     One that left before and waits for its last fills has nothing more to report.
     """
+    known, at_ns = held
     if not known.status.live or (fate is not None and fate.status.live):
         return ()
     value = order_value(known.remaining_micro, known.price_micro)
     if fate is None:
-        closed = replace(known, status=OrderStatus.GONE, closed_at_ms=draft.now_ms)
+        closed = replace(known, status=OrderStatus.GONE)
         texts = (_text(known), "unknown to the exchange", "gone, cause unknown")
         _issue(draft, view, (IssueType.ORDER_GONE, IssueAction.CORRECTED), known.order_id, texts)
         drift, cause = value, IssueType.ORDER_GONE.value
     else:
-        matched = max(known.size_matched_micro, fate.size_matched_micro)
-        missing = max(0, matched - known.booked_micro)
-        # The order leaves the live set only when all its fills are booked (L-06).
-        at_ms = draft.now_ms if missing == 0 else None
-        closed = replace(known, status=fate.status, size_matched_micro=matched, closed_at_ms=at_ms)
-        drift, cause = order_value(missing, known.price_micro), ""
-    draft.put_order(closed)
-    draft.rows.append(order_row(draft.state, closed))
+        closed = merged(known, fate, at_ns)
+        drift, cause = order_value(_matched_since(known, closed), known.price_micro), ""
+    follow(draft, closed)
     return (_change(known, DeltaType.REMOVED, drift, cause, (value, 0)),)
 
 

@@ -137,10 +137,15 @@ class OrderRow(_Row, frozen=True, kw_only=True, tag="order"):
     created_at_ms: int
     first_seen_at_ms: int
     closed_at_ms: int | None
+    ended_because: str
 
 
 class FillRow(_Row, frozen=True, kw_only=True, tag="fill"):
-    """Table ``fills``; key (wallet, trade_id, order_id): a fill is there once (L-01)."""
+    """Table ``fills``; key (wallet, trade_id, order_id): a fill is there once (L-01).
+
+    The row of trade id ``provisional`` shows what its order's figure has beyond the trades seen (D-03). It is a notice:
+    the shares and cost it stands for are booked as RESTATED adjustments, in both directions.
+    """
 
     trade_id: str
     order_id: str
@@ -159,6 +164,8 @@ class FillRow(_Row, frozen=True, kw_only=True, tag="fill"):
     owner: str
     transaction_hash: str | None
     settled_by: str
+    fee_rate_micro: int | None
+    fee_exponent: int | None
     matched_at_ns: int
     matched_at_ms: int
     booked_at_ms: int

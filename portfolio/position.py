@@ -25,7 +25,7 @@ from portfolio.facts import Side
 from portfolio.units import MICRO, allocate, div_half_even, floor_share
 
 
-class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What is held of one token, at what cost, and the sums that prove it (L-11).
 
     ``shares_micro`` counts every effective entry, ``settled_micro`` only those proven on chain (settled fills and all
@@ -74,7 +74,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return div_half_even(self.cost_basis_micro * MICRO, self.shares_micro)
 
 
-class EntryEffect(msgspec.Struct, frozen=True, kw_only=True):
+class EntryEffect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one entry did to one token: signed changes of shares and cost basis, proceeds, realised P&L."""
 
     entry_id: str
@@ -91,6 +91,14 @@ class Shortfall(msgspec.Struct, frozen=True, kw_only=True):
     entry_id: str
     token_id: str
     missing_micro: int
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True):
+    """What one more entry made of the positions; effects and shortfalls in the order of its legs."""
+
+    positions: dict[str, Position]
+    effects: tuple[EntryEffect, ...]
+    shortfalls: tuple[Shortfall, ...]
 
 
 class Folded(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,18 +167,41 @@ def fold(entries: Iterable[Entry], start: Mapping[str, Position] | None = None) 
     effects: list[EntryEffect] = []
     shortfalls: list[Shortfall] = []
     for entry in economic_order(entries):
-        for leg in _legs(entry, book):
-            before = book.get(leg.token_id, Position(token_id=leg.token_id))
-            after = _with_chain_side(before, leg, entry)
-            book[leg.token_id] = after
-            effects.append(_effect(entry.entry_id, before, after))
-            missing = min(before.shares_micro, 0) - min(after.shares_micro, 0)
+        _apply(entry, book, effects, shortfalls)
+    positions = tuple(book[token_id] for token_id in sorted(book))
+    return Folded(positions=positions, effects=tuple(effects), shortfalls=tuple(shortfalls))
+
+
+def applied(entry: Entry, positions: Mapping[str, Position]) -> Applied:
+    """One effective ``entry`` that is later than all in ``positions``: equals :func:`fold` of it with them as start.
+
+    The usual case, a new fill, at the price of its own tokens; nothing is sorted.
+    """
+    book = dict(positions)
+    effects: list[EntryEffect] = []
+    shortfalls: list[Shortfall] = []
+    _apply(entry, book, effects, shortfalls)
+    return Applied(positions=book, effects=tuple(effects), shortfalls=tuple(shortfalls))
+
+
+def _apply(entry: Entry, book: dict[str, Position], effects: list[EntryEffect], shortfalls: list[Shortfall]) -> None:
+    """Bring ``entry`` into ``book``, and note what it did."""
+    for leg in _legs(entry, book):
+        before = _held(book, leg.token_id)
+        after = _with_chain_side(before, leg, entry)
+        book[leg.token_id] = after
+        effects.append(_effect(entry.entry_id, before, after))
+        if after.shares_micro < 0:
+            missing = min(before.shares_micro, 0) - after.shares_micro
             if missing > 0:
                 shortfalls.append(
                     Shortfall(entry_id=entry.entry_id, token_id=leg.token_id, missing_micro=missing),
                 )
-    positions = tuple(book[token_id] for token_id in sorted(book))
-    return Folded(positions=positions, effects=tuple(effects), shortfalls=tuple(shortfalls))
+
+
+def _held(book: Mapping[str, Position], token_id: str) -> Position:
+    held = book.get(token_id)
+    return Position(token_id=token_id) if held is None else held
 
 
 def _effect(entry_id: str, before: Position, after: Position) -> EntryEffect:
@@ -187,32 +218,31 @@ def _effect(entry_id: str, before: Position, after: Position) -> EntryEffect:
 def _with_chain_side(before: Position, after: Position, entry: Entry) -> Position:
     """``after`` with its fee, and with what the chain has seen of it."""
     fee = entry.fee_micro if isinstance(entry, Fill) else 0
+    if not settled(entry):
+        return replace(after, fees_micro=before.fees_micro + fee) if fee else after
     paid = after.bought_micro - before.bought_micro
     received = after.proceeds_micro - before.proceeds_micro
-    proven = settled(entry)
     return replace(
         after,
         fees_micro=before.fees_micro + fee,
-        settled_micro=before.settled_micro + (after.shares_micro - before.shares_micro if proven else 0),
-        cash_flow_settled_micro=before.cash_flow_settled_micro + (received - paid - fee if proven else 0),
+        settled_micro=before.settled_micro + after.shares_micro - before.shares_micro,
+        cash_flow_settled_micro=before.cash_flow_settled_micro + received - paid - fee,
     )
 
 
 def _legs(entry: Entry, book: Mapping[str, Position]) -> tuple[Position, ...]:
     """The positions that ``entry`` touches, after it, in the order of its legs."""
-
-    def held(token_id: str) -> Position:
-        return book.get(token_id, Position(token_id=token_id))
-
+    legs: tuple[Position, ...]
     match entry:
-        case Split():
-            legs = _split(held(entry.yes_token_id), held(entry.no_token_id), entry.shares_micro)
-        case Merge():
-            legs = _merged(held(entry.yes_token_id), held(entry.no_token_id), entry.shares_micro)
-        case Conversion():
-            legs = _converted(tuple(map(held, entry.no_token_ids)), tuple(map(held, entry.yes_token_ids)), entry)
         case Fill() | Trade() | Redemption() | Carry():
-            legs = (_one_token(held(entry.token_id), entry),)
+            legs = (_one_token(_held(book, entry.token_id), entry),)
+        case Split():
+            legs = _split(_held(book, entry.yes_token_id), _held(book, entry.no_token_id), entry.shares_micro)
+        case Merge():
+            legs = _merged(_held(book, entry.yes_token_id), _held(book, entry.no_token_id), entry.shares_micro)
+        case Conversion():
+            no_held = tuple(_held(book, token_id) for token_id in entry.no_token_ids)
+            legs = _converted(no_held, tuple(_held(book, token_id) for token_id in entry.yes_token_ids), entry)
         case _:  # pragma: no cover - mypy proves that no kind of entry is left
             assert_never(entry)
     return legs
@@ -237,7 +267,14 @@ def _traded(held: Position, side: Side, shares: int, amount: int) -> Position:
 
 
 def _bought(held: Position, shares: int, cost: int) -> Position:
-    return _arrived(replace(held, bought_micro=held.bought_micro + cost), shares, cost)
+    if held.shares_micro < 0 or shares == 0:
+        return _covered(replace(held, bought_micro=held.bought_micro + cost), shares, cost)
+    return replace(
+        held,
+        shares_micro=held.shares_micro + shares,
+        cost_basis_micro=held.cost_basis_micro + cost,
+        bought_micro=held.bought_micro + cost,
+    )
 
 
 def _sold(held: Position, shares: int, proceeds: int) -> Position:
@@ -254,7 +291,7 @@ def _sold(held: Position, shares: int, proceeds: int) -> Position:
 
 def _carried(held: Position, shares: int, cost: int) -> Position:
     if shares >= 0:
-        return _arrived(replace(held, carried_in_micro=held.carried_in_micro + cost), shares, cost)
+        return _covered(replace(held, carried_in_micro=held.carried_in_micro + cost), shares, cost)
     removed = _cost_of(held, -shares)
     after = held.shares_micro + shares
     return replace(
@@ -316,7 +353,7 @@ def _cost_of(held: Position, shares: int) -> int:
     return floor_share(held.cost_basis_micro, shares, held.shares_micro)
 
 
-def _arrived(held: Position, shares: int, cost: int) -> Position:
+def _covered(held: Position, shares: int, cost: int) -> Position:
     """``held`` with ``shares`` more at ``cost``; what is owed is covered first (see the module's rule)."""
     after = held.shares_micro + shares
     covering = min(shares, max(0, -held.shares_micro))

@@ -230,6 +230,10 @@ class IssueType(enum.StrEnum):
     REJECTED_MESSAGE = "REJECTED_MESSAGE"
     SUSPECT_SHRINK = "SUSPECT_SHRINK"
     SIZE_MATCHED_FELL = "SIZE_MATCHED_FELL"
+    FILL_OVERDUE = "FILL_OVERDUE"
+    FILL_EXPIRED = "FILL_EXPIRED"
+    FILL_REINSTATED = "FILL_REINSTATED"
+    FILL_REPRICED = "FILL_REPRICED"
     INVARIANT_BREACH = "INVARIANT_BREACH"
     AUDIT_FAILED = "AUDIT_FAILED"
 
@@ -287,6 +291,10 @@ ISSUES: Final[Mapping[IssueType, IssueKind]] = MappingProxyType(
             _WARN, _LOGGED, "A source suddenly showed much less than before; nothing was removed until confirmed."
         ),
         IssueType.SIZE_MATCHED_FELL: _kind(_INFO, _LOGGED, "An older state of an order arrived late and was ignored."),
+        IssueType.FILL_OVERDUE: _kind(_WARN, _LOGGED, "A fill has not settled in time and is still awaited."),
+        IssueType.FILL_EXPIRED: _kind(_WARN, _CORRECTED, "A fill did not settle in time and was taken back."),
+        IssueType.FILL_REINSTATED: _kind(_WARN, _CORRECTED, "A fill that was taken back has settled after all."),
+        IssueType.FILL_REPRICED: _kind(_WARN, _CORRECTED, "The exchange changed price or size of a fill."),
         IssueType.INVARIANT_BREACH: _kind(_WARN, _MANUAL, "A rule that always holds for the records did not hold."),
         IssueType.AUDIT_FAILED: _kind(_WARN, _MANUAL, "A check of all records could not be completed."),
     }

@@ -11,13 +11,11 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from portfolio.adjusting import Applied, Confirmed, absorb, apply_confirmed, settle, usable_hints
-from portfolio.booking import state_restatements
 from portfolio.comparison import TokenExam, examine_market, stand_in_difference
 from portfolio.entries import Cause
 from portfolio.images import image_of
 from portfolio.orders import OrdersResult, reconcile_orders
 from portfolio.outcomes import DeltaType, IssueRow, Severity
-from portfolio.position import EntryEffect
 from portfolio.reasons import ISSUES, IssueType, difference_severity
 from portfolio.state import Draft, PendingToken
 from portfolio.thresholds import cost_hint_micro
@@ -32,8 +30,8 @@ STRUCTURAL = frozenset(
 WITHIN_THE_SECOND_MS = 999
 """A block's time is whole seconds: trades matched within that second come before what its balance showed (D-12)."""
 
-QUIET = frozenset({Cause.OPENING.value, "FILL_FAILED"})
-"""No drift: the first start's openings (R-23), and the reversal of an own fill (R-10)."""
+QUIET = frozenset({Cause.OPENING.value, "FILL_FAILED", "FILL_EXPIRED", "FILL_REINSTATED"})
+"""No drift: the first start's openings (R-23), and own fills that were taken back or came back (R-10)."""
 
 
 class Reconciled(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,13 +49,12 @@ class Reconciled(msgspec.Struct, frozen=True, kw_only=True):
 
 def reconcile(draft: Draft, view: ExternalView) -> Reconciled:
     """Bring the market together with the view, writing rows for all it changes."""
-    before = dict(draft.state.positions)
     prices = {price.token_id: price.price_micro for price in view.prices}
     orders_before = _order_values(draft)
     orders = OrdersResult(changes=(), regressions=0)
     if view.orders is not None:
         orders = reconcile_orders(draft, view, view.orders)
-    applied, effects = _positions(draft, view)
+    applied = _positions(draft, view)
     # What happened before the wallet's first cycle is history, not drift (R-23).
     noted = tuple(
         Applied(
@@ -71,8 +68,7 @@ def reconcile(draft: Draft, view: ExternalView) -> Reconciled:
     )
     if draft.state.noted:
         draft.put(noted=())
-    evidence = f"cycle {view.cycle_id}"
-    state_restatements(draft, before, effects, evidence)
+    draft.evidence = f"cycle {view.cycle_id}"
     _hint_costs(draft, view)
     return Reconciled(
         changes=(*noted, *applied),
@@ -91,24 +87,24 @@ def _order_values(draft: Draft) -> dict[str, int]:
     return values
 
 
-def _positions(draft: Draft, view: ExternalView) -> tuple[tuple[Applied, ...], tuple[EntryEffect, ...]]:
+def _positions(draft: Draft, view: ExternalView) -> tuple[Applied, ...]:
     hints: tuple[CauseHint, ...] = ()
     if view.chain is not None:
         confirmed, hints = _by_chain(draft, view, view.chain)
     elif view.stand_in is not None and not view.opening:
         confirmed = _by_stand_in(draft, view)
     else:
-        return (), ()
+        return ()
     if not confirmed:
-        return (), ()
+        return ()
     before = {item.token_id: draft.state.position(item.token_id).shares_micro for item in confirmed}
-    applied, effects = apply_confirmed(draft, view, confirmed, hints)
+    applied = apply_confirmed(draft, view, confirmed, hints)
     for item in confirmed:
         if item.absorbing:
             absorb(draft, item.token_id)
     for change in applied:
         _drift_issue(draft, view, change, before[change.token_id])
-    return applied, effects
+    return applied
 
 
 def _by_chain(draft: Draft, view: ExternalView, chain: ChainView) -> tuple[list[Confirmed], tuple[CauseHint, ...]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from portfolio.entries import Adjustment, Cause, Conversion, Merge, Redemption, Split
 from portfolio.facts import MarketMeta
 from portfolio.outcomes import AdjustmentRow, FillRow, MarketRow, OrderRow, Outcome, PositionRow, TokenRow
 from portfolio.position import EntryEffect, Position
-from portfolio.state import BookedAdjustment, BookedFill, MarketState
+from portfolio.state import BookedAdjustment, BookedFill, Draft, MarketState
 from portfolio.views import OrderState
 
 NS_PER_MS = 1_000_000
@@ -34,6 +36,8 @@ def fill_row(state: MarketState, booked: BookedFill) -> FillRow:
         owner=fill.owner,
         transaction_hash=fill.transaction_hash,
         settled_by=fill.settled_by,
+        fee_rate_micro=fill.fee_rate_micro,
+        fee_exponent=fill.fee_exponent,
         matched_at_ns=fill.at.at_ns,
         matched_at_ms=fill.at.at_ns // NS_PER_MS,
         booked_at_ms=booked.booked_at_ms,
@@ -59,6 +63,7 @@ def order_row(state: MarketState, order: OrderState) -> OrderRow:
         created_at_ms=order.created_at_ms,
         first_seen_at_ms=order.first_seen_at_ms,
         closed_at_ms=order.closed_at_ms,
+        ended_because=order.ended_because,
     )
 
 
@@ -159,19 +164,33 @@ def _adjustment_row(
         realized_pnl_micro=effect.realized_pnl_micro,
         estimated=booked.entry.estimated,
         evidence=evidence,
+        operator=booked.operator,
+        reason=booked.reason,
         economic_at_ms=booked.entry.at.at_ns // NS_PER_MS,
         at_ms=booked.booked_at_ms,
     )
 
 
-def restatement(
-    before: MarketState, after: MarketState, effects: tuple[EntryEffect, ...], evidence: str, now_ms: int
-) -> tuple[AdjustmentRow, ...]:
-    """What changed of each token beyond the ``effects`` of the entry that was booked (D-02, L-03)."""
+def changed_positions(draft: Draft) -> tuple[Outcome, ...]:
+    """The positions that changed, and one row per token for what is not an entry's own effect (D-02, L-03).
+
+    So the sum of all rows is the position at every instant, whichever order the facts came in (L-10).
+    """
+    old, new = draft.before.positions, draft.state.positions
+    if old is new:
+        return ()
+    # A token whose only fill failed is in no fold any more; its row must still go to zero.
+    changed = sorted(token_id for token_id in {*old, *new} if old.get(token_id) != new.get(token_id))
+    rows = (position_row(draft.state, token_id, draft.now_ms) for token_id in changed)
+    return (*rows, *_restatements(draft, changed))
+
+
+def _restatements(draft: Draft, changed: Iterable[str]) -> tuple[AdjustmentRow, ...]:
+    before, after, now_ms = draft.before, draft.state, draft.now_ms
     rows: list[AdjustmentRow] = []
-    for token_id in sorted({*before.positions, *after.positions}):
+    for token_id in changed:
         old, new = before.position(token_id), after.position(token_id)
-        own = [effect for effect in effects if effect.token_id == token_id]
+        own = [effect for effect in draft.effects if effect.token_id == token_id]
         shares, cost, proceeds, realized = _difference(old, new, own)
         if shares == cost == proceeds == realized == 0:
             continue
@@ -183,13 +202,13 @@ def restatement(
                 market_id=after.market_id,
                 condition_id=place[0].condition_id if place is not None else "",
                 token_id=token_id,
-                cause=Cause.RESTATED,
+                cause=draft.restated_as,
                 size_micro=shares,
                 cost_micro=cost,
                 proceeds_micro=proceeds,
                 realized_pnl_micro=realized,
                 estimated=False,
-                evidence=evidence,
+                evidence=draft.evidence,
                 economic_at_ms=now_ms,
                 at_ms=now_ms,
             )

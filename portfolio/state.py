@@ -12,15 +12,26 @@ from collections.abc import Iterable
 import msgspec
 from msgspec.structs import replace
 
-from portfolio.entries import Adjustment, EconomicTime, Entry, Fill
+from portfolio.entries import Adjustment, Cause, EconomicTime, Entry, Fill
 from portfolio.facts import MarketMeta, Side, TokenMeta, TradeStatus
 from portfolio.outcomes import Outcome
 from portfolio.position import EntryEffect, Folded, Position, effective, fold
+from portfolio.provisional import provisional_fills
 from portfolio.views import CauseHint, OrderState
+
+MARK_EVERY = 32
+"""Entries between two marks: at most so many, and those after the last mark, are folded anew for a late one."""
+
+MARKS_MAX = 4
 
 
 class BookedFill(msgspec.Struct, frozen=True, kw_only=True):
-    """A fill with what is known of it beside the entry. ``proven``: a balance has shown it (X-02)."""
+    """A fill with what is known of it beside the entry. ``proven``: a balance has shown it (X-02).
+
+    ``told`` is the (rank, time) of the message that its status and terms are from, ``hash_told`` the (time, rank) of
+    the one that its transaction hash is from: the hash may change until the trade is confirmed. ``not_before_ms`` is
+    when it may be called overdue again (R-10).
+    """
 
     fill: Fill
     status: TradeStatus
@@ -28,16 +39,24 @@ class BookedFill(msgspec.Struct, frozen=True, kw_only=True):
     realized_pnl_micro: int
     booked_at_ms: int
     updated_at_ms: int
+    told: tuple[int, int] = (0, 0)
+    hash_told: tuple[int, int] = (0, 0)
+    not_before_ms: int = 0
 
 
 class BookedAdjustment(msgspec.Struct, frozen=True, kw_only=True):
-    """An adjustment with what it did when it was booked. ``superseded``: the real entry came later (D-12)."""
+    """An adjustment with what it did when it was booked. ``superseded``: the real entry came later (D-12).
+
+    ``operator`` and ``reason`` are set where a person made it (L-26).
+    """
 
     entry: Adjustment
     effects: tuple[EntryEffect, ...]
     cash_micro: int
     superseded: bool
     booked_at_ms: int
+    operator: str = ""
+    reason: str = ""
 
 
 class PendingToken(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,11 +85,19 @@ class NotedChange(msgspec.Struct, frozen=True, kw_only=True):
     pausing: bool
 
 
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """The positions after every entry up to ``at``, from which a late entry's fold begins (D-02)."""
+
+    at: EconomicTime
+    positions: dict[str, Position]
+
+
 class MarketState(msgspec.Struct, frozen=True, kw_only=True):
     """State of one market of one wallet. ``version`` rises with every change; ``halted`` is the reason, or empty.
 
     ``newest_at`` is the latest economic time among the entries that count, None where none was folded yet: it tells
-    without a search whether an entry comes last.
+    without a search whether an entry comes last. ``marks`` are the last few checkpoints of the fold, the oldest first,
+    and ``unmarked`` how many entries came since.
     """
 
     wallet: str
@@ -88,6 +115,8 @@ class MarketState(msgspec.Struct, frozen=True, kw_only=True):
     ignored_orders: tuple[str, ...] = ()
     halted: str = ""
     newest_at: EconomicTime | None = None
+    marks: tuple[Mark, ...] = ()
+    unmarked: int = 0
 
     def meta_of(self, condition_id: str) -> MarketMeta | None:
         """Metadata of a condition of this market."""
@@ -116,19 +145,31 @@ class MarketState(msgspec.Struct, frozen=True, kw_only=True):
         return any(meta.neg_risk for meta in self.metas)
 
     def entries(self) -> Iterable[Entry]:
-        """All entries that may count: fills (failed ones drop out in the fold) and adjustments not superseded."""
+        """All entries that may count: fills, of trades and provisional ones, and adjustments not superseded."""
         yield from (booked.fill for booked in self.fills.values())
         yield from (booked.entry for booked in self.adjustments.values() if not booked.superseded)
+        for order in self.orders.values():
+            if order.size_matched_micro > order.booked_micro:
+                yield from provisional_fills(order)
 
 
 class Draft:
-    """A state being changed, with the rows the change wants written. Lives within one transition."""
+    """A state being changed, with the rows the change wants written. Lives within one transition.
+
+    ``effects`` are what the entries that were booked did at their own places; whatever else changes of a position is
+    stated as a row of its own, with ``evidence`` and ``restated_as`` (D-02). ``counted`` names what was late, repeated
+    or refused.
+    """
 
     def __init__(self, state: MarketState, now_ms: int) -> None:
         self.before = state
         self.state = state
         self.now_ms = now_ms
         self.rows: list[Outcome] = []
+        self.effects: list[EntryEffect] = []
+        self.counted: list[str] = []
+        self.evidence = ""
+        self.restated_as = Cause.RESTATED
 
     def put(self, **changes: object) -> None:
         """Replace fields of the state."""
@@ -155,40 +196,56 @@ class Draft:
     def append(self, entry: Entry) -> tuple[EntryEffect, ...]:
         """Bring a new entry (already among the state's) into the positions; returns what it did at its own place.
 
-        The newest entry in economic order is applied to the positions as they are; an older one refolds all (D-02).
+        The newest entry in economic order is applied to the positions as they are; before an older one the fold begins
+        again (D-02).
         """
         known = self.state.newest_at
-        if known is not None and known < entry.at:
-            folded = fold([entry], self.state.positions)
-            self.put(positions=folded.by_token(), newest_at=entry.at)
+        if known is None or known >= entry.at:
+            return self.refold(entry.at).by_entry().get(entry.entry_id, ())
+        state = self.state
+        folded = fold((entry,), state.positions)
+        positions = folded.by_token()
+        if state.unmarked < MARK_EVERY:
+            self.put(positions=positions, newest_at=entry.at, unmarked=state.unmarked + 1)
         else:
-            folded = self._folded()
-        return folded.by_entry().get(entry.entry_id, ())
+            marks = (*state.marks, Mark(at=known, positions=state.positions))[-MARKS_MAX:]
+            self.put(positions=positions, newest_at=entry.at, marks=marks, unmarked=1)
+        return folded.effects
 
-    def refold(self) -> None:
-        """Fold all entries anew, after one of them began or ceased to count."""
-        self._folded()
-
-    def _folded(self) -> Folded:
-        entries = tuple(entry for entry in self.state.entries() if effective(entry))
-        folded = fold(entries)
-        self.put(positions=folded.by_token(), newest_at=max((entry.at for entry in entries), default=None))
+    def refold(self, since: EconomicTime) -> Folded:
+        """Fold anew from ``since`` on, where an entry came, changed, or began or ceased to count."""
+        marks = tuple(mark for mark in self.state.marks if mark.at < since)
+        start = marks[-1] if marks else None
+        entries = tuple(
+            entry for entry in self.state.entries() if effective(entry) and (start is None or entry.at > start.at)
+        )
+        folded = fold(entries, start.positions if start is not None else None)
+        newest = max((entry.at for entry in entries), default=start.at if start is not None else None)
+        self.put(positions=folded.by_token(), newest_at=newest, marks=marks, unmarked=len(entries))
         return folded
 
     def settle(self, fill: Fill) -> None:
         """Count a fill as settled that counted as in flight; as a refold would, for its position is linear in that."""
-        position = self.state.position(fill.token_id)
-        settled = replace(
-            position,
-            settled_micro=position.settled_micro + fill_shares(fill),
-            cash_flow_settled_micro=position.cash_flow_settled_micro + fill_cash(fill),
+        marks = tuple(
+            mark if mark.at < fill.at else replace(mark, positions=_with_settled(mark.positions, fill))
+            for mark in self.state.marks
         )
-        self.put(positions={**self.state.positions, fill.token_id: settled})
+        self.put(positions=_with_settled(self.state.positions, fill), marks=marks)
 
     @property
     def changed(self) -> bool:
         """Whether anything but rows came of it."""
         return self.state is not self.before
+
+
+def _with_settled(positions: dict[str, Position], fill: Fill) -> dict[str, Position]:
+    position = positions[fill.token_id]
+    settled = replace(
+        position,
+        settled_micro=position.settled_micro + fill_shares(fill),
+        cash_flow_settled_micro=position.cash_flow_settled_micro + fill_cash(fill),
+    )
+    return {**positions, fill.token_id: settled}
 
 
 def fill_shares(fill: Fill) -> int:

@@ -36,6 +36,8 @@ class TradeLeg(msgspec.Struct, frozen=True, kw_only=True):
     external: bool
     transaction_hash: str | None
     matched_at_ns: int
+    updated_at_ms: int = 0
+    """When the exchange last changed the trade; of two messages of one status the later one counts."""
 
 
 def own_legs(trade: Trade, address: str, api_keys: Collection[str]) -> tuple[TradeLeg, ...]:
@@ -64,6 +66,7 @@ def _maker_leg(trade: Trade, leg: MakerLeg, api_keys: Collection[str]) -> TradeL
         external=leg.owner not in api_keys,
         transaction_hash=trade.transaction_hash,
         matched_at_ns=trade.matched_at_ns,
+        updated_at_ms=trade.updated_at_ms,
     )
 
 
@@ -92,6 +95,7 @@ def _taker_leg(trade: Trade, api_keys: Collection[str]) -> TradeLeg:
         external=trade.owner not in api_keys,
         transaction_hash=trade.transaction_hash,
         matched_at_ns=trade.matched_at_ns,
+        updated_at_ms=trade.updated_at_ms,
     )
 
 

@@ -11,12 +11,15 @@ import msgspec
 from portfolio.entries import Cause
 from portfolio.facts import DataPosition, OpenOrder, OrderStatus, Payout, Side
 
+DUST_MICRO = 10_000
+"""0.01 share: below it the matched amounts of an order and its figure differ by the exchange's rounding (L-03)."""
+
 
 class UnprovenFill(msgspec.Struct, frozen=True, kw_only=True):
     """A fill that no balance has shown yet. ``cash_micro`` is its signed change of collateral, fee included.
 
-    ``confirmed`` says that the exchange calls the trade CONFIRMED; it then counts as settled (issue depth: settled
-    means CONFIRMED or seen in the balance).
+    ``confirmed`` says that the exchange calls the trade CONFIRMED; it then counts as settled (settled means CONFIRMED
+    or seen in the balance). ``not_before_ms`` is when it may be called overdue again after it was looked up (R-10).
     """
 
     trade_id: str
@@ -25,12 +28,15 @@ class UnprovenFill(msgspec.Struct, frozen=True, kw_only=True):
     cash_micro: int
     confirmed: bool
     matched_at_ms: int
+    not_before_ms: int = 0
+    transaction_hash: str | None = None
 
 
 class TokenImage(msgspec.Struct, frozen=True, kw_only=True):
     """A token as the market holds it. ``proven_micro`` is what earlier balances have already shown.
 
-    ``size = proven + Σ unproven``; ``price_micro`` is the metadata's price.
+    ``size = proven + Σ unproven``; ``price_micro`` is the metadata's price. ``expired`` are fills that were reversed
+    because they did not settle in time: they do not count, and a balance may still show one of them (R-10).
     """
 
     token_id: str
@@ -47,6 +53,7 @@ class TokenImage(msgspec.Struct, frozen=True, kw_only=True):
     pending_micro: int = 0
     """The difference that waits for its second look at the chain; 0 where none does."""
     price_micro: int | None = None
+    expired: tuple[UnprovenFill, ...] = ()
 
 
 class OrderImage(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +81,8 @@ class MarketImage(msgspec.Struct, frozen=True, kw_only=True):
     proven_cash_micro: int
     noted: bool
     halted: bool
+    provisional: bool = False
+    """Whether an order shows more than its trades: cash cannot be judged to the unit until they are seen (D-03)."""
 
 
 class TokenPrice(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,7 +169,10 @@ class OrderState(msgspec.Struct, frozen=True, kw_only=True):
     """An order in a market's state; ``status`` is what the exchange says of it.
 
     ``closed_at_ms`` is set only when all its fills are booked too (L-06). ``size_matched_micro`` is the venue's
-    cumulative figure, ``booked_micro`` the sum of its trades ever seen, failed ones included: neither falls (D-03).
+    cumulative figure, first shown at ``matched_at_ns``; ``booked_micro`` is the sum of its trades ever seen, failed
+    ones included: neither falls (D-03). Of what the figure shows beyond the trades, a balance has shown
+    ``proven_micro``, and ``given_up_micro``, first shown at ``given_up_at_ns``, was reversed or is history from before
+    the books were opened (R-10, R-23).
     """
 
     order_id: str
@@ -177,6 +189,24 @@ class OrderState(msgspec.Struct, frozen=True, kw_only=True):
     created_at_ms: int
     first_seen_at_ms: int
     closed_at_ms: int | None = None
+    ended_because: str = ""
+    matched_at_ns: int = 0
+    proven_micro: int = 0
+    given_up_micro: int = 0
+    given_up_at_ns: int = 0
+    not_before_ms: int = 0
+
+    @property
+    def waiting_micro(self) -> int:
+        """Shares that the figure shows and no trade explains yet: the provisional quantity (D-03).
+
+        Once a trade was seen, less than :data:`DUST_MICRO` is no fill but rounding: a sum of matched amounts may stay
+        behind the order's figure by so much for ever (L-03). A trade that small is booked when it is seen, as any.
+        """
+        waiting = self.size_matched_micro - self.booked_micro - self.given_up_micro
+        if waiting <= 0 or (self.booked_micro > 0 and waiting < DUST_MICRO):
+            return 0
+        return waiting
 
     @property
     def remaining_micro(self) -> int:

@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import gevent
@@ -17,6 +18,7 @@ import structlog
 from actors.ports import AlertSink
 from messages.control import Answer, Command
 from polymarket.reads import PolymarketReads
+from polymarket.user_stream import PolymarketUserStream
 from portfolio.outcomes import Alert
 from portfolio.reasons import REASONS, ReasonCode
 from portfolio.thresholds import FindingLevel, ParameterFinding
@@ -26,6 +28,7 @@ from service.config import Config, ConfigError, polymarket_settings
 from service.http.servers import Servers
 from service.live import CycleLines
 from service.logs import set_up
+from service.one_wallet import the_wallet
 from service.process import Outside, Process
 from service.telemetry import NoMetrics, open_metrics
 from storage.database import open_database
@@ -45,9 +48,10 @@ def owner_name() -> str:
     return f"portfolio-sync, process {os.getpid()} on {socket.gethostname()}"
 
 
-def open_outside(config: Config) -> Outside:
-    """The real witnesses, metrics and alert channels."""
-    reads = PolymarketReads(polymarket_settings(config), SystemClock().now_ms)
+def open_outside(config: Config, *, follow: bool = True) -> Outside:
+    """The real witnesses, metrics and alert channels; ``follow``: the user stream too."""
+    settings, clock = polymarket_settings(config), SystemClock().now_ms
+    reads = PolymarketReads(settings, clock)
     metrics = open_metrics(config)
 
     def close() -> None:
@@ -55,7 +59,16 @@ def open_outside(config: Config) -> Outside:
         metrics.close()
 
     seen = CycleLines(metrics, sys.stderr) if sys.stderr.isatty() else metrics
-    return Outside(reads=reads, metrics=seen, sink=open_alerting(config), close=close)
+    wallet = the_wallet(config)
+    stream = partial(PolymarketUserStream, settings, wallet.name, clock)
+    with_stream = follow and wallet.credentials is not None
+    return Outside(
+        reads=reads,
+        metrics=seen,
+        sink=open_alerting(config),
+        close=close,
+        stream=stream if with_stream else None,
+    )
 
 
 def say_findings(findings: Sequence[ParameterFinding], sink: AlertSink, now_ms: int) -> None:
@@ -135,7 +148,7 @@ def sync_once(config: Config) -> dict[str, Any]:
     """One full cycle, and further looks while differences wait for one; the last report with all that was changed."""
     set_up(config)
     looks = config.sync.settle_window_ms // (LOOK_AGAIN_S * 1000) + LOOKS_BEYOND_WINDOW
-    with running(config, begin=False) as process:
+    with running(config, open_outside(config, follow=False), begin=False) as process:
         done = process.force_sync()
         for _ in range(looks):
             if not done["operations_report"]["pending_count"]:

@@ -23,6 +23,7 @@ from actors.ports import Metrics
 from portfolio.outcomes import Alert, CycleStatus, DeltaType, OperationsReport
 from portfolio.reasons import ReasonCode, Route
 from portfolio.reports import render_operations
+from portfolio.units import format_micro
 from storage.queries import Queries, Record, ReportKind, Selection
 
 CYCLES_SHOWN = 12
@@ -30,6 +31,7 @@ EVENTS_SHOWN = 14
 PAUSED = ReasonCode.PORTFOLIO_SYNC_STRATEGY_PAUSED.value
 _IDENTITY = ("wallet", "market_id", "synced_at_ms", "subject", "event_type", "strategy_id")
 _PAGE = 500
+_MS_PER_S = 1000
 _ROUTINE = ReasonCode.PORTFOLIO_SYNC_NEGRISK_AGGREGATE.value
 
 
@@ -37,6 +39,7 @@ class Kind(enum.StrEnum):
     """What a line is about; decides its colour and nothing else."""
 
     CYCLE = "cycle"
+    FILL = "fill"
     DELTA = "found"
     PAUSE = "pause"
     ALERT = "alert"
@@ -44,9 +47,10 @@ class Kind(enum.StrEnum):
     NOTE = "note"
 
 
-_ORDER = (Kind.DELTA, Kind.PAUSE, Kind.CYCLE)
+_ORDER = (Kind.FILL, Kind.DELTA, Kind.PAUSE, Kind.CYCLE)
 _COLOURS = {
     Kind.CYCLE: "",
+    Kind.FILL: "green",
     Kind.DELTA: "yellow",
     Kind.PAUSE: "bold red",
     Kind.ALERT: "red",
@@ -92,6 +96,15 @@ def delta_line(report: Mapping[str, Any]) -> str:
     return f"{place}: {sizes}, drift {drift} pUSD{cause}{evidence}; {report['action_taken']}"
 
 
+def fill_line(seen: Mapping[str, Any], fill: Mapping[str, Any]) -> str:
+    """A status in which a feed showed a fill: what, where, by whom, how long after the match, and what counts now."""
+    size, price = format_micro(fill["size_micro"]), format_micro(fill["price_micro"])
+    after_ms = seen["at_ms"] - fill["matched_at_ms"]
+    place = f"{fill['side']:<4} {size:>9} at {price:<6} in {short(fill['condition_id'])}"
+    seen_by = f"{seen['status']:<9} by {seen['feed']:<8} {after_ms / _MS_PER_S:>6.1f} s after the match"
+    return f"{place}  {seen_by}  → {fill['state']}"
+
+
 def pause_line(report: Mapping[str, Any]) -> str:
     """A pause in words, with what resumes it."""
     strategy = report.get("strategy_id", "")
@@ -110,6 +123,11 @@ def short(name: str) -> str:
     return name if len(name) <= 18 else f"{name[:10]}…{name[-4:]}"
 
 
+def _fill_key(seen: Mapping[str, Any]) -> tuple[Any, ...]:
+    """A status is told once, by the feed that showed it first."""
+    return (Kind.FILL, *(seen[name] for name in ("trade_id", "order_id", "status")))
+
+
 def clock_time(at_ms: int) -> str:
     """Time of day in UTC."""
     return dt.datetime.fromtimestamp(at_ms // 1000, tz=dt.UTC).strftime("%H:%M:%S")
@@ -124,16 +142,35 @@ class Follower:
         self._wallet = wallet
         self._seen: set[tuple[Any, ...]] = set()
         self._since: dict[ReportKind, int] = {}
+        self._fills_since_ms: int | None = None
         self.cycles = 0
 
     def look(self) -> list[Line]:
         """New lines, oldest first; within one cycle the findings come before the cycle's own line."""
-        found = [self._settlement(row) for row in self._new(ReportKind.SETTLEMENT)]
+        found = [*self._fills(), *(self._settlement(row) for row in self._new(ReportKind.SETTLEMENT))]
         for row in self._new(ReportKind.OPERATIONS):
             self.cycles += 1
             text = cycle_line(self.cycles, row)
             found.append(Line(kind=Kind.CYCLE, at_ms=row["synced_at_ms"], text=text, row=row))
         return sorted(found, key=lambda line: (line.at_ms, _ORDER.index(line.kind)))
+
+    def _fills(self) -> list[Line]:
+        """Statuses of fills that were seen since the last look."""
+        selection = Selection(wallet=self._wallet, since_ms=self._fills_since_ms, limit=_PAGE)
+        rows = {_fill_key(row): row for row in self._queries.fill_observations(selection)}
+        seen = [row for key, row in reversed(rows.items()) if key not in self._seen]
+        if not seen:
+            return []
+        self._seen.update(rows)
+        self._fills_since_ms = seen[-1]["at_ms"]
+        known = self._queries.fills(Selection(wallet=self._wallet, limit=_PAGE))
+        fills = {(fill["trade_id"], fill["order_id"]): fill for fill in known}
+        told = ((row, fills.get((row["trade_id"], row["order_id"]))) for row in seen)
+        return [
+            Line(kind=Kind.FILL, at_ms=row["at_ms"], text=fill_line(row, fill), row=fill)
+            for row, fill in told
+            if fill is not None
+        ]
 
     def _settlement(self, row: Record) -> Line:
         paused = row["event_type"] == PAUSED

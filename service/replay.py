@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from actors.ingest import IngestState, advance
+from actors.readings import IngestState, advance
 from messages.addresses import Address, coordinator_address, gate_address, kind_of, market_of
 from messages.codec import decode
 from messages.ledger import JournalEntry

@@ -14,9 +14,10 @@ from actors.base import Ping, System
 from actors.board import Board
 from actors.coordinator import SyncCoordinator
 from actors.gate import StrategyGate
-from actors.ingest import FillIngestActor, Identity
+from actors.handing import Identity
+from actors.ingest import FillIngestActor
 from actors.market import MarketActor
-from actors.ports import AlertSink, ExternalReads, Metrics
+from actors.ports import AlertSink, ExternalReads, Metrics, UserStream
 from actors.reporter import Reporter
 from actors.runtime import GeventRuntime, Post
 from actors.stages import CoordinatorSettings
@@ -49,12 +50,16 @@ DEADLINE_TIMEOUTS = 6
 
 
 class Outside(msgspec.Struct, frozen=True, kw_only=True):
-    """What the process gets from around it; tests and the demo pass their own."""
+    """What the process gets from around it; tests and the demo pass their own.
+
+    ``stream`` makes the wallet's user stream; None: fills come by polls alone.
+    """
 
     reads: ExternalReads
     metrics: Metrics
     sink: AlertSink
     close: Callable[[], None]
+    stream: Callable[[], UserStream] | None = None
 
 
 class Waiters:
@@ -101,6 +106,7 @@ class Wiring:
         self._wallet = the_wallet(config)
         self._books = Books(self._wallet.name)
         self._begin = True
+        self._stream: UserStream | None = None
         self.ended = Event()
         """Set when the process has to end; ``failure`` says why, empty for an orderly stop."""
         self.failure = ""
@@ -132,7 +138,8 @@ class Wiring:
             case "gate":
                 return StrategyGate.start(address, system, books.gate, self._board)
             case "ingest":
-                return FillIngestActor.start(address, system, books.ingest, self._identity(), outside.reads)
+                feeds = (outside.reads, self._new_stream(), self._board)
+                return FillIngestActor.start(address, system, books.ingest, self._identity(), feeds)
             case "coordinator":
                 ports = (outside.reads, self._board, self._ensure)
                 return SyncCoordinator.start(address, system, books.wallet, self._settings(), ports)
@@ -142,8 +149,21 @@ class Wiring:
                     state = MarketState(wallet=self._wallet.name, market_id=market_of(address))
                 return MarketActor.start(address, system, state)
 
+    def _new_stream(self) -> UserStream | None:
+        """A stream of its own for each life of the ingest; the one of a life that crashed is closed."""
+        if self._stream is not None:
+            self._stream.close()
+        make = self._outside.stream
+        self._stream = make() if make is not None else None
+        return self._stream
+
     def _identity(self) -> Identity:
-        return Identity(wallet=self._wallet.name, address=self._wallet.address, api_keys=self._own_keys())
+        return Identity(
+            wallet=self._wallet.name,
+            address=self._wallet.address,
+            api_keys=self._own_keys(),
+            opened=self._books.wallet.opened,
+        )
 
     def _own_keys(self) -> tuple[str, ...]:
         credentials = self._wallet.credentials
@@ -164,6 +184,7 @@ class Wiring:
             apply_without_rpc=sync.rpc_unavailable_policy == "apply",
             reconciled_block=self._books.reconciled_block,
             begin=self._begin,
+            fill_ttl_ms=sync.pending_fill_ttl_ms,
             interrupted_at_ms=self._books.interrupted[1] if self._books.interrupted is not None else 0,
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import itertools
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias
 
@@ -18,6 +19,8 @@ SqlRow: TypeAlias = tuple[Any, ...]
 """Values in the order of a statement's columns."""
 
 _PAGE_ROWS = 1_000
+_SQLITE_PAGE_ROWS = 64
+"""A power of two. More rows in a statement gain little; each size of each table is kept prepared."""
 
 
 class OnConflict(enum.Enum):
@@ -55,7 +58,11 @@ class Dialect(Protocol):
 
 
 class Sqlite:
-    """sqlite3 keeps prepared statements by their text, so ``executemany`` is a prepared one."""
+    """sqlite3 keeps prepared statements by their text, and gives the interpreter free while one runs.
+
+    Its ``executemany`` runs a statement per row, and each time has to win the interpreter back from the thread that
+    books the next fills: some hundred rows a second while that one works. With many rows in one both work at once.
+    """
 
     begin = "BEGIN IMMEDIATE"  # a deferred one could find another writer only at its first write
     begin_read = "BEGIN"
@@ -65,10 +72,16 @@ class Sqlite:
         cursor.execute(sql, values)
 
     def insert(self, cursor: Any, statement: Insert, rows: Sequence[SqlRow]) -> int:
-        """Insert by a prepared statement; returns how many rows changed."""
-        marks = "(" + ", ".join("?" for _ in statement.columns) + ")"
-        cursor.executemany(render(statement, marks), rows)
-        return int(cursor.rowcount)
+        """Insert by prepared statements of many rows; returns how many rows changed."""
+        changed = start = 0
+        while start < len(rows):
+            size = min(_SQLITE_PAGE_ROWS, 1 << (len(rows) - start).bit_length() - 1)
+            page = rows[start : start + size]
+            marks = _marks(len(statement.columns), size)
+            cursor.execute(render(statement, marks), tuple(itertools.chain.from_iterable(page)))
+            changed += cursor.rowcount
+            start += size
+        return changed
 
     def roll_back(self, connection: Any) -> None:
         """End the transaction; the driver looks whether SQLite has one open (some errors end it)."""
@@ -98,6 +111,12 @@ class Postgres:
         """End the transaction by statement; the driver's own would do nothing in autocommit mode."""
         with connection.cursor() as cursor:
             cursor.execute("ROLLBACK")
+
+
+@functools.lru_cache(maxsize=256)
+def _marks(columns: int, rows: int) -> str:
+    row = "(" + ", ".join("?" * columns) + ")"
+    return ", ".join([row] * rows)
 
 
 @functools.lru_cache(maxsize=256)

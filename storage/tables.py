@@ -111,6 +111,7 @@ class Orders(Row):
     created_at_ms = pw.BigIntegerField()
     first_seen_at_ms = pw.BigIntegerField()
     closed_at_ms = pw.BigIntegerField(null=True)
+    ended_because = pw.TextField()
 
     class Meta:
         table_name = "orders"
@@ -138,6 +139,8 @@ class Fills(Row):
     owner = pw.TextField()
     transaction_hash = pw.TextField(null=True)
     settled_by = pw.TextField()
+    fee_rate_micro = pw.BigIntegerField(null=True)
+    fee_exponent = pw.BigIntegerField(null=True)
     matched_at_ns = pw.BigIntegerField()
     matched_at_ms = pw.BigIntegerField()
     booked_at_ms = pw.BigIntegerField()

@@ -18,6 +18,7 @@ from polymarket.payloads.pages import (
     decode_token_parent,
 )
 from polymarket.payloads.positions import DataStatus, parse_data_status, parse_position
+from polymarket.payloads.user_channel import UserFrame, parse_user_frame
 
 __all__ = [
     "MAX_MICRO",
@@ -27,6 +28,7 @@ __all__ = [
     "Page",
     "RejectedRow",
     "TokenContracts",
+    "UserFrame",
     "decode_clob_page",
     "decode_data_page",
     "decode_gamma_markets",
@@ -41,5 +43,6 @@ __all__ = [
     "parse_position",
     "parse_rounded_micro",
     "parse_trade",
+    "parse_user_frame",
     "question_index",
 ]

@@ -12,6 +12,10 @@ MAX_MICRO = 2**63 - 1
 """Nothing larger fits a table's integer, and no real amount comes near it (nine million million shares)."""
 
 _LONGEST = 64
+_SHORT = re.compile(rb'(")?(0|[1-9][0-9]{0,11})(?:\.([0-9]{1,6}))?(?(1)")')
+"""What nearly every amount looks like: nothing in it to round, to carry out or to bound."""
+
+_TO_MICRO: tuple[int, ...] = tuple(10 ** (MICRO_DIGITS - digits) for digits in range(MICRO_DIGITS + 1))
 _PLAIN = re.compile(r"(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]{1,3}))?")
 _SIGNED = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
 _EXACT = Context(prec=_LONGEST * 2)
@@ -23,6 +27,10 @@ def parse_micro(token: bytes) -> int | None:
     Refuses with :class:`FieldError` what is negative, not finite, finer than 1e-6, larger than :data:`MAX_MICRO` or
     not a number. Digits beyond the sixth that are zero are not finer; exponents are carried out exactly.
     """
+    short = _SHORT.fullmatch(token)
+    if short is not None:
+        _, whole, fraction = short.groups()
+        return int(whole) * _TO_MICRO[0] if fraction is None else int(whole + fraction) * _TO_MICRO[len(fraction)]
     text = number_text(token)
     return None if text is None else micro_of_text(text)
 

@@ -5,6 +5,8 @@ Addresses and hashes come out in lower case. Enum prefixes (``ORDER_STATUS_``, `
 
 from __future__ import annotations
 
+import functools
+
 import msgspec
 
 from polymarket.payloads import fields
@@ -14,12 +16,17 @@ from portfolio.facts import MakerLeg, OpenOrder, OrderStatus, Role, Trade, Trade
 
 _ORDER_PREFIX = "ORDER_STATUS_"
 _TRADE_PREFIX = "TRADE_STATUS_"
+_CANCELED_BECAUSE = "CANCELED_"
+_REASON_LONGEST = 200
 _ONE = 1_000_000
 _CENT_SHARE = 10_000
+_PRICES_REMEMBERED = 10_000
+"""Prices are multiples of a tick between 0 and 1: a few hundred texts, again and again."""
+
 _NS_PER_S = 1_000_000_000
 
 
-class _OrderWire(msgspec.Struct):
+class _OrderWire(msgspec.Struct, gc=False):
     id: str
     status: str
     owner: str
@@ -37,7 +44,7 @@ class _OrderWire(msgspec.Struct):
     timestamp: msgspec.Raw = NULL
 
 
-class _LegWire(msgspec.Struct):
+class _LegWire(msgspec.Struct, gc=False):
     order_id: str
     owner: str
     asset_id: str
@@ -47,7 +54,7 @@ class _LegWire(msgspec.Struct):
     side: str | None = None
 
 
-class _TradeWire(msgspec.Struct):
+class _TradeWire(msgspec.Struct, gc=False):
     id: str
     taker_order_id: str
     market: str
@@ -83,12 +90,9 @@ def parse_trade(raw: msgspec.Raw) -> Trade | RejectedRow:
 
 
 def _order(wire: _OrderWire) -> OpenOrder:
-    status = _order_status(wire.status)
-    _refuse_ambiguous_scale(
-        prefixed=wire.status.startswith(_ORDER_PREFIX),
-        sizes=(wire.original_size, wire.size_matched),
-        order_size=wire.original_size,
-    )
+    status, ended_because = _order_status(wire.status)
+    if wire.status.startswith(_ORDER_PREFIX):
+        _refuse_ambiguous_scale(wire.original_size, wire.size_matched, order_size=wire.original_size)
     matched = fields.of_field("size_matched", parse_micro, wire.size_matched)
     if matched is None and status is OrderStatus.CANCELED:
         matched = 0  # a kill says "" where it means that nothing matched (R-16)
@@ -111,22 +115,24 @@ def _order(wire: _OrderWire) -> OpenOrder:
         order_type=wire.order_type,
         expires_at_ms=expires or None,
         trade_ids=tuple(wire.associate_trades or ()),
+        ended_because=ended_because,
     )
 
 
-def _order_status(text: str) -> OrderStatus:
+def _order_status(text: str) -> tuple[OrderStatus, str]:
+    """The status, and the reason that stands behind a cancelled one, sometimes in free words."""
     plain = text.removeprefix(_ORDER_PREFIX)
-    if plain.startswith("CANCELED_"):
-        return OrderStatus.CANCELED  # the rest is a reason, sometimes in free words
+    if plain.startswith(_CANCELED_BECAUSE):
+        return OrderStatus.CANCELED, plain.removeprefix(_CANCELED_BECAUSE)[:_REASON_LONGEST]
     if plain == OrderStatus.GONE:
         raise FieldError("status was 'GONE', which is no status of the exchange")
-    return fields.enum_member("status", OrderStatus, plain)
+    return fields.enum_member("status", OrderStatus, plain), ""
 
 
 def _trade(wire: _TradeWire) -> Trade:
     legs = wire.maker_orders or []
-    sizes = (wire.size, *(leg.matched_amount for leg in legs))
-    _refuse_ambiguous_scale(prefixed=wire.status.startswith(_TRADE_PREFIX), sizes=sizes)
+    if wire.status.startswith(_TRADE_PREFIX):
+        _refuse_ambiguous_scale(wire.size, *(leg.matched_amount for leg in legs))
     matched_ns = _matched_ns(wire)
     updated = fields.of_field("last_update", fields.parse_time_ms, wire.last_update)
     if updated is None:
@@ -178,26 +184,29 @@ def _matched_ns(wire: _TradeWire) -> int:
 
 def _price(name: str, raw: msgspec.Raw) -> int:
     """A price in 1e-6 pUSD per share. Above 1 it cannot be a price: perhaps one of another scale."""
-    price = fields.required(name, fields.of_field(name, parse_micro, raw))
+    price = fields.required(name, fields.of_field(name, _parse_price, raw))
     if price > _ONE:
         raise FieldError(f"{name} was above 1, which no outcome share can cost")
     return price
+
+
+@functools.lru_cache(maxsize=_PRICES_REMEMBERED)
+def _parse_price(token: bytes) -> int | None:
+    return parse_micro(token)
 
 
 def _size(name: str, raw: msgspec.Raw) -> int:
     return fields.required(name, fields.of_field(name, parse_micro, raw))
 
 
-def _refuse_ambiguous_scale(*, prefixed: bool, sizes: tuple[msgspec.Raw, ...], order_size: msgspec.Raw = NULL) -> None:
-    """Refuse sizes that could be shares or 1e-6 shares (R-16).
+def _refuse_ambiguous_scale(*sizes: msgspec.Raw, order_size: msgspec.Raw = NULL) -> None:
+    """Refuse sizes of a row with a prefixed status that could be shares or 1e-6 shares (R-16).
 
     Every capture with plain statuses shows decimal shares. The published schema shows prefixed statuses together with
     six-decimal fixed integers, so only a prefixed row is in doubt. There a fraction proves decimal shares (all sizes of
     a row have one scale), and so does an order size below 10,000: as millionths it would be an order of less than 0.01
     share, which the exchange does not take. What neither proves is refused.
     """
-    if not prefixed:
-        return
     texts = [text for text in (fields.number_text(bytes(raw)) for raw in sizes) if text is not None]
     if any(not (text.isascii() and text.isdigit()) for text in texts):
         return

@@ -13,14 +13,17 @@ from polymarket.sandbox.actions import (
     ExternalTrade,
     FailTrade,
     FillOrder,
+    Matching,
     Merge,
     Mine,
     Place,
     Redeem,
     Resolve,
     SetPrice,
+    SettleTrade,
     Split,
     TokenAction,
+    TokenMatching,
     TransferIn,
     TransferOut,
     Withdraw,
@@ -29,15 +32,17 @@ from polymarket.sandbox.amounts import ONE, parse_decimal
 from polymarket.sandbox.markets import Market
 from polymarket.sandbox.quotes import requote
 from polymarket.sandbox.scenario import take
-from polymarket.sandbox.trading import MATCHED, OrderRefusedError, OrderTerms, Party, Trade
+from polymarket.sandbox.trading import FAK, OrderRefusedError, OrderTerms, Party, Settlement, Trade
 from polymarket.sandbox.world import World, other_side
 
 
 def act(world: World, action: AnyAction) -> dict[str, Any]:
     """Make it happen; returns the ids that it made. Raises ``OrderRefusedError`` or ValueError where it cannot be."""
     match action:
-        case ExternalTrade() | FillOrder() | Place() | Cancel() | FailTrade():
+        case ExternalTrade() | FillOrder() | Place() | Cancel():
             return _trade(world, action)
+        case FailTrade() | SettleTrade():
+            return _turn(world, action)
         case TransferIn() | TransferOut() | Deposit() | Withdraw():
             return _move(world, action)
         case Mine(blocks=blocks):
@@ -50,7 +55,7 @@ def act(world: World, action: AnyAction) -> dict[str, Any]:
             return {"transaction_hash": _operate(world, action)}
 
 
-def _trade(world: World, action: ExternalTrade | FillOrder | Place | Cancel | FailTrade) -> dict[str, Any]:
+def _trade(world: World, action: ExternalTrade | FillOrder | Place | Cancel) -> dict[str, Any]:
     match action:
         case ExternalTrade():
             return _external(world, action)
@@ -59,8 +64,8 @@ def _trade(world: World, action: ExternalTrade | FillOrder | Place | Cancel | Fa
             if order is None:
                 raise OrderRefusedError(f"order {action.order_id[:70]} is not known; see orders in /control/books")
             size = parse_decimal(action.size) if action.size else order.remaining
-            trade = world.exchange.trades[take(world, order, size, cross=action.cross)]
-            return _settling(trade, action)
+            trade = take(world, order, size, cross=action.cross, settlement=_settlement(action))
+            return _ids(world.exchange.trades[trade])
         case Place():
             party = world.wallet.other if action.client == "other" else world.wallet.strategy
             terms = OrderTerms(
@@ -71,12 +76,10 @@ def _trade(world: World, action: ExternalTrade | FillOrder | Place | Cancel | Fa
                 order_type=action.order_type,
                 expires_s=action.expires_s,
             )
-            placed, matched = world.place(party, terms)
+            placed, matched = world.place(party, terms, settlement=_settlement(action))
             return {"order_id": placed.order_id, "trade_id": "" if matched is None else matched.trade_id}
         case Cancel():
             return {"order_id": world.exchange.cancel(action.order_id, action.status).order_id}
-        case FailTrade():
-            return _doom(world, action.trade_id)
 
 
 def _external(world: World, action: ExternalTrade) -> dict[str, Any]:
@@ -89,13 +92,14 @@ def _external(world: World, action: ExternalTrade) -> dict[str, Any]:
     ours: Party = world.wallet.other
     maker_party, taker_party = (stranger, ours) if action.role == "TAKER" else (ours, stranger)
     taker_side = action.side if action.role == "TAKER" else other_side(action.side)
-    terms = OrderTerms(token=token, side=taker_side, price=price, size=size, order_type="FAK")
+    terms = OrderTerms(token=token, side=taker_side, price=price, size=size, order_type=FAK)
     maker_terms = OrderTerms(token=token, side=other_side(taker_side), price=price, size=size)
     _require_shares(world, action, size)
+    settlement = _settlement(action)
     maker = world.exchange.record(maker_party, maker_terms, world.now_ms)
     taker = world.exchange.record(taker_party, terms, world.now_ms)
-    trade = world.exchange.match(taker, [(maker, size)], world.now_ms, listed=action.listed)
-    return _settling(trade, action)
+    trade = world.exchange.match(taker, [(maker, size)], world.now_ms, listed=action.listed, settlement=settlement)
+    return _ids(trade)
 
 
 def _require_shares(world: World, action: ExternalTrade, size: int) -> None:
@@ -105,18 +109,31 @@ def _require_shares(world: World, action: ExternalTrade, size: int) -> None:
         raise OrderRefusedError(f"the wallet has fewer than {action.size} shares of {token[:12]} to sell")
 
 
-def _settling(trade: Trade, action: ExternalTrade | FillOrder) -> dict[str, Any]:
-    trade.blocks_to_wait, trade.doomed = action.delay_blocks, action.fail
+def _settlement(action: Matching) -> Settlement:
+    if min(action.delay_blocks, action.retries) < 0:
+        raise OrderRefusedError(
+            f"delay_blocks was {action.delay_blocks}, retries {action.retries}; expected neither below 0"
+        )
+    return Settlement(**{name: getattr(action, name) for name in Matching.__struct_fields__})
+
+
+def _ids(trade: Trade) -> dict[str, Any]:
     maker = trade.legs[0].order_id
     return {"trade_id": trade.trade_id, "taker_order_id": trade.taker_order_id, "maker_order_id": maker}
 
 
-def _doom(world: World, trade_id: str) -> dict[str, Any]:
-    trade = world.exchange.unsettled.get(trade_id)
-    if trade is None or trade.status != MATCHED:
-        raise OrderRefusedError(f"trade {trade_id[:40]} is not waiting for its block; only such a one can fail")
-    trade.doomed = True
-    return {"trade_id": trade_id}
+def _turn(world: World, action: FailTrade | SettleTrade) -> dict[str, Any]:
+    """Decide how a trade ends that is on its way, or stuck on it."""
+    trade = world.exchange.unsettled.get(action.trade_id)
+    if trade is None:
+        raise OrderRefusedError(f"trade {action.trade_id[:40]} is in a block, over or unknown; its fate stands")
+    plan = trade.settlement
+    match action:
+        case FailTrade():
+            plan.stuck, plan.fail, plan.dropped = False, True, action.dropped
+        case SettleTrade():
+            plan.stuck, plan.fail, plan.delay_blocks, plan.retries = False, False, 0, 0
+    return {"trade_id": trade.trade_id}
 
 
 def _move(world: World, action: TransferIn | TransferOut | Deposit | Withdraw) -> dict[str, Any]:
@@ -164,7 +181,7 @@ def _market(world: World, condition_id: str) -> Market:
     return market
 
 
-def _token(world: World, action: TokenAction) -> str:
+def _token(world: World, action: TokenAction | TokenMatching) -> str:
     if not action.token_id:
         market = _market(world, action.condition_id)
         if action.outcome not in market.outcomes:

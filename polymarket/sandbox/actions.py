@@ -21,11 +21,38 @@ class TokenAction(Action, frozen=True, kw_only=True):
     outcome: str = "Yes"
 
 
-class ExternalTrade(TokenAction, frozen=True, kw_only=True, tag="external_trade"):
+class Matching(Action, frozen=True, kw_only=True):
+    """Something that makes a match, and how that is to settle; see ``trading.Settlement``.
+
+    ``delay_blocks`` keep it MATCHED before its transaction is sent. ``retries`` transactions fail (RETRYING), then the
+    next one settles it under another hash, or with ``fail`` fails too (FAILED); ``stuck`` leaves it for ever as it is
+    after its retries. What fails reverts on the chain, or where ``dropped`` never reaches it. ``hash_at_match`` shows a
+    transaction hash from the match on (``retries`` does so anyway); ``unbroadcast`` lets REST list the match as
+    MATCHED_NOT_BROADCASTED.
+    """
+
+    delay_blocks: int = 0
+    retries: int = 0
+    stuck: bool = False
+    fail: bool = False
+    dropped: bool = False
+    hash_at_match: bool = False
+    unbroadcast: bool = False
+
+
+class TokenMatching(Matching, frozen=True, kw_only=True):
+    """Something that makes a match in one token."""
+
+    token_id: str = ""
+    condition_id: str = ""
+    outcome: str = "Yes"
+
+
+class ExternalTrade(TokenMatching, frozen=True, kw_only=True, tag="external_trade"):
     """The wallet's other client trades with a stranger at exactly this price (R-21).
 
-    ``listed`` False keeps it out of the exchange's trade list: only the chain shows it. As ``role`` MAKER it was a
-    resting order of that client that a stranger took. ``delay_blocks`` keeps it unsettled for so many blocks.
+    ``listed`` False keeps it out of the exchange's trade list and user channel: only the chain shows it. As ``role``
+    MAKER it was a resting order of that client that a stranger took.
     """
 
     side: str
@@ -33,25 +60,24 @@ class ExternalTrade(TokenAction, frozen=True, kw_only=True, tag="external_trade"
     price: str
     role: str = "TAKER"
     listed: bool = True
-    delay_blocks: int = 0
-    fail: bool = False
 
 
-class FillOrder(Action, frozen=True, kw_only=True, tag="fill"):
+class FillOrder(Matching, frozen=True, kw_only=True, tag="fill"):
     """A stranger takes ``size`` (all that is open where it is empty) of one of the wallet's resting orders.
 
-    ``cross`` takes it from the other outcome, by minting or merging. ``fail`` lets the settlement fail.
+    ``cross`` takes it from the other outcome, by minting or merging.
     """
 
     order_id: str
     size: str = ""
     cross: bool = False
-    delay_blocks: int = 0
-    fail: bool = False
 
 
-class Place(TokenAction, frozen=True, kw_only=True, tag="place"):
-    """The wallet places an order, with its strategy's API key or (``client`` "other") with the other one."""
+class Place(TokenMatching, frozen=True, kw_only=True, tag="place"):
+    """The wallet places an order, with its strategy's API key or (``client`` "other") with the other one.
+
+    If the order takes others, that match settles as it is said here.
+    """
 
     side: str
     price: str
@@ -132,7 +158,17 @@ class Resolve(Action, frozen=True, kw_only=True, tag="resolve"):
 
 
 class FailTrade(Action, frozen=True, kw_only=True, tag="fail_trade"):
-    """The settlement of a trade that is in no block yet will fail."""
+    """The settlement of a trade that is in no block yet will fail, also of a stuck one, in the block where it is due.
+
+    With ``dropped`` its transaction never reaches the chain.
+    """
+
+    trade_id: str
+    dropped: bool = False
+
+
+class SettleTrade(Action, frozen=True, kw_only=True, tag="settle_trade"):
+    """A trade that is in no block yet settles in the next one, also a stuck one, without further retries."""
 
     trade_id: str
 
@@ -165,6 +201,7 @@ AnyAction = (
     | Withdraw
     | Resolve
     | FailTrade
+    | SettleTrade
     | Mine
     | SetPrice
 )

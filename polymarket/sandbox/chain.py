@@ -18,6 +18,7 @@ from polymarket.sandbox import addresses
 
 NOBODY = "0x" + "0" * 40
 COIN = 0
+GAS = 21_000
 _GAS_LIMIT = 60_000_000
 _BASE_FEE = 30_000_000_000
 _EMPTY_UNCLES = bytes.fromhex("1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347")
@@ -41,6 +42,25 @@ class Block:
     timestamp_s: int
     transactions: tuple[str, ...]
     header: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transaction:
+    """What is sent to the chain: its hash, from whom, and to which contract."""
+
+    hash: str
+    sender: str
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """What became of a transaction that reached a block, and its place in that."""
+
+    transaction: Transaction
+    block: int
+    index: int
+    succeeded: bool
 
 
 @dataclass
@@ -69,11 +89,12 @@ class Chain:
         self.first_number = first_number
         self.blocks: list[Block] = []
         self._by_hash: dict[str, Block] = {}
+        self._receipts: dict[str, Receipt] = {}
         self._balances: dict[tuple[str, str], dict[int, _History]] = {}
         self._holders: dict[tuple[str, int], set[str]] = {}
         self._undo: list[tuple[Key, int]] = []
         self._state_root = keccak(b"")
-        self._sealing: list[str] = []
+        self._sealing: list[Receipt] = []
 
     @property
     def building(self) -> int:
@@ -105,8 +126,12 @@ class Chain:
         found = {holder: self.balance(contract, holder, token, at) for holder in known}
         return {holder: amount for holder, amount in found.items() if amount}
 
+    def receipt(self, tx_hash: str) -> Receipt | None:
+        """What became of a transaction; None where it is unknown or in no sealed block."""
+        return self._receipts.get(tx_hash.lower())
+
     @contextmanager
-    def transaction(self, tx_hash: str) -> Iterator[None]:
+    def transaction(self, sent: Transaction) -> Iterator[None]:
         """Run the state changes of one transaction: all of them, or after any error none."""
         self._undo, root = [], self._state_root
         try:
@@ -116,7 +141,11 @@ class Chain:
             for (contract, holder, token), value in reversed(self._undo):
                 self._balances[contract, holder][token].put(self.building, value)
             raise
-        self._sealing.append(tx_hash)
+        self._include(sent, succeeded=True)
+
+    def revert(self, sent: Transaction) -> None:
+        """A transaction stands in the block and did nothing."""
+        self._include(sent, succeeded=False)
 
     def move(self, key: tuple[str, int], sender: str, recipient: str, amount: int) -> None:
         """Move ``amount`` of (contract, token) between holders; reverts where the sender has less."""
@@ -135,7 +164,8 @@ class Chain:
     def seal(self, timestamp_s: int) -> Block:
         """End the block being built and make it the head."""
         parent = self.blocks[-1].hash if self.blocks else "0x" + "00" * 32
-        transactions = tuple(self._sealing)
+        transactions = tuple(receipt.transaction.hash for receipt in self._sealing)
+        self._receipts.update(zip(transactions, self._sealing, strict=True))
         self._sealing = []
         header = _header(parent, (self._state_root, transactions), self.building, timestamp_s)
         block = Block(
@@ -149,6 +179,10 @@ class Chain:
         self.blocks.append(block)
         self._by_hash[block.hash] = block
         return block
+
+    def _include(self, sent: Transaction, *, succeeded: bool) -> None:
+        index = len(self._sealing)
+        self._sealing.append(Receipt(transaction=sent, block=self.building, index=index, succeeded=succeeded))
 
     def _add(self, key: Key, amount: int) -> None:
         contract, holder, token = key
@@ -177,7 +211,7 @@ def _header(parent: str, roots: tuple[bytes, tuple[str, ...]], number: int, time
         _integer(1),
         _integer(number),
         _integer(_GAS_LIMIT),
-        _integer(21_000 * len(transactions)),
+        _integer(GAS * len(transactions)),
         _integer(timestamp_s),
         _EXTRA,
         b"\0" * 32,

@@ -29,6 +29,8 @@ def main(
     positions: COUNT = None,
     orders: COUNT = None,
     activity: Annotated[bool, typer.Option(help="Let traders and the wallet's strategy act by themselves.")] = True,
+    retry_percent: Annotated[int, typer.Option(min=0, max=100, help="Fills that settle at the second attempt.")] = 0,
+    fail_percent: Annotated[int, typer.Option(min=0, max=100, help="Fills whose settlement fails.")] = 0,
     finality_blocks: Annotated[int, typer.Option(min=0, help="How far finalized is behind latest.")] = 4,
     latency_ms: Annotated[int, typer.Option(min=0, help="Added to every answer.")] = 0,
     page_size: Annotated[int, typer.Option(min=1, help="Rows in a page of orders or trades.")] = 100,
@@ -50,6 +52,8 @@ def main(
         positions=positions,
         orders=orders,
         activity=activity,
+        retry_percent=retry_percent,
+        fail_percent=fail_percent,
         finality_blocks=finality_blocks,
     )
     options = ServerOptions(

@@ -92,12 +92,12 @@ def convert(chain: Chain, holder: str, event: Event, indexes: Sequence[int], amo
     return amount - fee if others else 0, cash
 
 
-def settle(chain: Chain, market: Market, payments: Sequence[Payment], *, doomed: bool = False) -> None:
+def settle(chain: Chain, market: Market, payments: Sequence[Payment], *, fail: bool = False) -> None:
     """A match: shares and pUSD between its parties, minting or merging what the parties together lack or have over.
 
-    Signs are the party's own: ``shares`` positive are received, ``cash`` positive is paid. A doomed one reverts.
+    Signs are the party's own: ``shares`` positive are received, ``cash`` positive is paid. ``fail`` lets it revert.
     """
-    _require(not doomed, "the settlement transaction reverted")
+    _require(not fail, "the settlement transaction reverted")
     for payment in payments:
         chain.burn(PUSD, payment.holder, max(payment.cash + payment.fee, 0))
         if payment.shares < 0:

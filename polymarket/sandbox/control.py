@@ -20,7 +20,7 @@ class SandboxControlError(Exception):
 
 
 class PlayedFault(msgspec.Struct, kw_only=True):
-    """A fault as the sandbox plays it; ``hits`` counts the requests that it changed."""
+    """A fault as the sandbox plays it; ``hits`` counts the requests, events or connections that it changed."""
 
     id: int
     target: str
@@ -75,7 +75,7 @@ class SandboxControl:
         return msgspec.convert(self._call("GET", "/faults"), list[PlayedFault])
 
     def hits(self, fault: PlayedFault) -> int:
-        """How many requests a fault has changed by now."""
+        """How many requests, events or connections a fault has changed by now."""
         return next(known.hits for known in self.faults() if known.id == fault.id)
 
     def clear_faults(self) -> list[PlayedFault]:
@@ -119,7 +119,7 @@ class SandboxControl:
         return dict(self._call("POST", "/seed", {"seed": seed, **options}))
 
     def settings(self, **settings: int) -> None:
-        """Change ``page_size``, ``data_lag_blocks`` or ``latency_ms``."""
+        """Change ``page_size``, ``data_lag_blocks``, ``latency_ms`` or ``first_frame_ms``."""
         self._call("POST", "/settings", settings)
 
     def requests(self) -> dict[str, int]:

@@ -6,21 +6,25 @@ is immediate; settlement on the chain is the world's business.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from polymarket.sandbox import addresses
 from polymarket.sandbox.amounts import ONE, notional, taker_fee
 from polymarket.sandbox.chain import COIN, Chain
+from polymarket.sandbox.feed import CANCELLATION, PLACEMENT, Feed
 from polymarket.sandbox.markets import Directory, Market
 from polymarket.sandbox.names import Names
+from polymarket.sandbox.resting import RestingOrders
 from polymarket.sandbox.trading import (
     BUY,
     CANCELED,
     CANCELED_EXPIRED,
     CANCELED_NOT_BACKED,
     CANCELED_RESOLVED,
-    LIVE,
+    FAK,
+    FOK,
+    KILLED,
     MATCHED,
     SELL,
     Leg,
@@ -28,11 +32,11 @@ from polymarket.sandbox.trading import (
     OrderRefusedError,
     OrderTerms,
     Party,
+    Settlement,
     Trade,
     taker_price,
 )
 
-_KILLED = "CANCELED_order couldn't be fully filled. FOK orders are fully filled or killed."
 _NS_PER_MS = 1_000_000
 _MS_PER_S = 1000
 
@@ -41,49 +45,56 @@ class Exchange:
     """Order books of all markets, and every order and trade there ever was.
 
     ``limited`` are the addresses whose balance is checked; everybody else is funded by the world when a match settles.
+    ``feed`` is told what happens.
     """
 
-    def __init__(self, chain: Chain, directory: Directory, names: Names, limited: frozenset[str]) -> None:
+    def __init__(self, chain: Chain, directory: Directory, names: Names, limited: frozenset[str], feed: Feed) -> None:
         self.orders: dict[str, Order] = {}
         self.trades: dict[str, Trade] = {}
         self._chain = chain
         self._directory = directory
         self._names = names
         self._limited = limited
+        self._feed = feed
         self.unsettled: dict[str, Trade] = {}
-        self._resting: dict[str, dict[str, dict[str, Order]]] = {}
-        self._live: dict[str, dict[str, Order]] = {}
+        self._resting = RestingOrders()
         self._trades_of: dict[str, list[Trade]] = {}
         self._sequence = 0
 
     def resting(self, token: str, side: str) -> list[Order]:
         """Live orders of a token and side, the oldest first."""
-        return list(self._resting.get(token, {}).get(side, {}).values())
+        return self._resting.of_token(token, side)
 
     def live_orders(self, address: str) -> list[Order]:
         """Live orders of everybody who trades for that address, the oldest first."""
-        return list(self._live.get(address, {}).values())
+        return self._resting.of_address(address)
 
     def trades_of(self, address: str) -> list[Trade]:
         """Every trade that the address has a part in, the oldest first."""
         return list(self._trades_of.get(address, ()))
 
-    def place(self, party: Party, terms: OrderTerms, now_ms: int, order_id: str = "") -> tuple[Order, Trade | None]:
+    def place(
+        self,
+        party: Party,
+        terms: OrderTerms,
+        now_ms: int,
+        order_id: str = "",
+        settlement: Settlement | None = None,
+    ) -> tuple[Order, Trade | None]:
         """Take an order and match it. Raises :class:`OrderRefusedError` with the exchange's text."""
         market = self._market(terms.token)
         self._check(party, terms, market)
         order = self.record(party, terms, now_ms, order_id)
         makers = list(self._takeable(order, market))
-        if terms.order_type == "FOK" and sum(size for _, size in makers) < terms.size:
-            order.status = _KILLED
+        if terms.order_type == FOK and sum(size for _, size in makers) < terms.size:
+            self._end(order, KILLED)  # of a killed order the user channel tells nothing but its end
             return order, None
-        trade = self.match(order, makers, now_ms) if makers else None
-        if order.remaining == 0:
-            order.status = MATCHED
-        elif terms.order_type in {"FOK", "FAK"}:
-            order.status = CANCELED
-        else:
-            self._rest(order)
+        trade = self.match(order, makers, now_ms, settlement=settlement) if makers else None
+        self._introduce(order)
+        if order.live and terms.order_type == FAK:
+            self._end(order, CANCELED)
+        elif order.live:
+            self._resting.add(order)
         return order, trade
 
     def record(self, party: Party, terms: OrderTerms, now_ms: int, order_id: str = "") -> Order:
@@ -104,34 +115,32 @@ class Exchange:
         self.orders[order.order_id] = order
         return order
 
-    def match(self, taker: Order, makers: Sequence[tuple[Order, int]], now_ms: int, *, listed: bool = True) -> Trade:
+    def match(
+        self,
+        taker: Order,
+        makers: Sequence[tuple[Order, int]],
+        now_ms: int,
+        *,
+        listed: bool = True,
+        settlement: Settlement | None = None,
+    ) -> Trade:
         """One trade of the taker with these makers and sizes, in this order."""
-        market = self._market(taker.terms.token)
-        legs = tuple(_leg(maker, size) for maker, size in makers)
         self._sequence += 1
-        trade = Trade(
-            trade_id=self._names.uuid("trade"),
-            taker_order_id=taker.order_id,
-            taker=taker.party,
-            condition_id=market.condition_id,
-            token=taker.terms.token,
-            outcome=taker.outcome,
-            side=taker.terms.side,
-            price=taker.terms.price,
-            size=sum(leg.size for leg in legs),
-            legs=legs,
-            matched_ns=now_ms * _NS_PER_MS + self._sequence % _NS_PER_MS,
-            updated_ms=now_ms,
-            sequence=self._sequence,
-            taker_fee=_fee(legs, taker.terms.token, market),
-            listed=listed,
-        )
+        market = self._market(taker.terms.token)
+        trade = _trade(taker, tuple(_leg(maker, size) for maker, size in makers), market, (now_ms, self._sequence))
+        trade.trade_id, trade.listed, trade.settlement = self._names.uuid("trade"), listed, settlement or Settlement()
+        if trade.settlement.retries or trade.settlement.hash_at_match:
+            trade.transaction_hash = self._names.hash32("transaction")
         self.trades[trade.trade_id] = trade
         self.unsettled[trade.trade_id] = trade
         for address in trade.parties:
             self._trades_of.setdefault(address, []).append(trade)
-        for order, size in ((taker, trade.size), *makers):
+        filled = [(taker, trade.size), *makers]
+        for order, size in filled:
+            if listed:
+                self._introduce(order)
             self._fill(order, size, trade.trade_id)
+        self._feed.match(trade, [order for order, _ in filled])
         return trade
 
     def cancel(self, order_id: str, status: str = CANCELED) -> Order:
@@ -139,14 +148,12 @@ class Exchange:
         order = self.orders.get(order_id)
         if order is None or not order.live:
             raise OrderRefusedError("order can't be found - already canceled or matched")
-        order.status = status
-        self._unrest(order)
+        self._end(order, status)
         return order
 
     def cancel_where(self, wanted: Callable[[Order], bool], status: str) -> list[Order]:
         """Cancel every live order that is wanted."""
-        found = [order for sides in self._resting.values() for book in sides.values() for order in book.values()]
-        return [self.cancel(order.order_id, status) for order in found if wanted(order)]
+        return [self.cancel(order.order_id, status) for order in self._resting.where(wanted)]
 
     def expire(self, now_ms: int) -> None:
         """Cancel what is past its expiration."""
@@ -159,7 +166,7 @@ class Exchange:
     def available(self, address: str, market: Market, token: str) -> int:
         """Shares that can be sold: the balance less what unsettled matches still take from it."""
         balance = self._chain.balance(market.token_contract, address, int(token))
-        return balance - sum(self._unsettled_sales(address, token))
+        return balance - sum(_sales(self.unsettled.values(), address, token))
 
     def backed(self, order: Order) -> bool:
         """Whether the maker could deliver what is still open of an order."""
@@ -178,14 +185,7 @@ class Exchange:
         return market
 
     def _check(self, party: Party, terms: OrderTerms, market: Market) -> None:
-        if market.closed:
-            raise OrderRefusedError("market is closed; it takes no orders")
-        if terms.side not in {BUY, SELL}:
-            raise OrderRefusedError(f"invalid side {terms.side[:10]!r}; expected BUY or SELL")
-        if terms.price % market.tick or not market.tick <= terms.price <= ONE - market.tick:
-            raise OrderRefusedError(f"order {terms.token[:12]} is invalid. Price breaks minimum tick size rule")
-        if terms.size < market.minimum_size:
-            raise OrderRefusedError(f"order {terms.token[:12]} is invalid. Size lower than the minimum")
+        _check_terms(terms, market)
         order = Order(order_id="", party=party, condition_id="", outcome="", terms=terms, created_ms=0, sequence=0)
         if not self.backed(order):
             raise OrderRefusedError("not enough balance / allowance")
@@ -217,29 +217,27 @@ class Exchange:
             order for *_, order in sorted(met, key=lambda row: row[:2]) if order.party.address != taker.party.address
         ]
 
-    def _unsettled_sales(self, address: str, token: str) -> Iterator[int]:
-        for trade in self.unsettled.values():
-            if (trade.taker.address, trade.token, trade.side) == (address, token, SELL):
-                yield trade.size
-            for leg in trade.legs:
-                if (leg.party.address, leg.token, leg.side) == (address, token, SELL):
-                    yield leg.size
-
     def _fill(self, order: Order, size: int, trade_id: str) -> None:
+        """A taker that may not rest is over with its match: its last update says so, and no cancellation follows."""
         order.matched += size
         order.trade_ids.append(trade_id)
-        if order.remaining == 0 and order.status == LIVE:
+        if order.remaining == 0 and order.live:
             order.status = MATCHED
-            self._unrest(order)
+        elif order.live and order.terms.order_type == FAK:
+            order.status = CANCELED
+        if not order.live:
+            self._resting.remove(order)
 
-    def _rest(self, order: Order) -> None:
-        book = self._resting.setdefault(order.terms.token, {}).setdefault(order.terms.side, {})
-        book[order.order_id] = order
-        self._live.setdefault(order.party.address, {})[order.order_id] = order
+    def _introduce(self, order: Order) -> None:
+        """Tell of an order's placement, once."""
+        if not order.introduced:
+            order.introduced = True
+            self._feed.order(PLACEMENT, order)
 
-    def _unrest(self, order: Order) -> None:
-        self._resting.get(order.terms.token, {}).get(order.terms.side, {}).pop(order.order_id, None)
-        self._live.get(order.party.address, {}).pop(order.order_id, None)
+    def _end(self, order: Order, status: str) -> None:
+        order.status = status
+        self._resting.remove(order)
+        self._feed.order(CANCELLATION, order)
 
 
 def counter_terms(order: Order, market: Market, *, cross: bool) -> OrderTerms:
@@ -248,6 +246,47 @@ def counter_terms(order: Order, market: Market, *, cross: bool) -> OrderTerms:
     if cross:
         return replace(terms, token=market.opposite(terms.token), price=ONE - terms.price)
     return replace(terms, side=SELL if terms.side == BUY else BUY)
+
+
+def _sales(trades: Iterable[Trade], address: str, token: str) -> Iterator[int]:
+    for trade in trades:
+        if (trade.taker.address, trade.token, trade.side) == (address, token, SELL):
+            yield trade.size
+        for leg in trade.legs:
+            if (leg.party.address, leg.token, leg.side) == (address, token, SELL):
+                yield leg.size
+
+
+def _check_terms(terms: OrderTerms, market: Market) -> None:
+    if market.closed:
+        raise OrderRefusedError("market is closed; it takes no orders")
+    if terms.side not in {BUY, SELL}:
+        raise OrderRefusedError(f"invalid side {terms.side[:10]!r}; expected BUY or SELL")
+    if terms.price % market.tick or not market.tick <= terms.price <= ONE - market.tick:
+        raise OrderRefusedError(f"order {terms.token[:12]} is invalid. Price breaks minimum tick size rule")
+    if terms.size < market.minimum_size:
+        raise OrderRefusedError(f"order {terms.token[:12]} is invalid. Size lower than the minimum")
+
+
+def _trade(taker: Order, legs: tuple[Leg, ...], market: Market, at: tuple[int, int]) -> Trade:
+    """A match without its id; ``at`` is the time in ms and the sequence number, which orders those of one ms."""
+    now_ms, sequence = at
+    return Trade(
+        trade_id="",
+        taker_order_id=taker.order_id,
+        taker=taker.party,
+        condition_id=market.condition_id,
+        token=taker.terms.token,
+        outcome=taker.outcome,
+        side=taker.terms.side,
+        price=taker.terms.price,
+        size=sum(leg.size for leg in legs),
+        legs=legs,
+        matched_ns=now_ms * _NS_PER_MS + sequence % _NS_PER_MS,
+        updated_ms=now_ms,
+        sequence=sequence,
+        taker_fee=_fee(legs, taker.terms.token, market),
+    )
 
 
 def _leg(maker: Order, size: int) -> Leg:

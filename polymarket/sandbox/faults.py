@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-Target = Literal["clob", "data", "gamma", "rpc", "all"]
+Target = Literal["clob", "data", "gamma", "rpc", "ws", "all"]
 Kind = Literal[
     "down",
     "slow",
@@ -26,6 +26,15 @@ Kind = Literal[
     "loop_cursor",
     "wrong_chain_id",
     "no_code",
+    "ws_drop",
+    "ws_double",
+    "ws_delay",
+    "ws_reorder",
+    "ws_freeze",
+    "ws_garbage",
+    "ws_cut",
+    "ws_close",
+    "ws_unauthorized",
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 
@@ -36,6 +45,14 @@ class FaultSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ``path`` narrows it to requests whose path below the target begins so; for ``rpc`` it is the method's name.
     ``latency_ms`` is of ``slow``; ``blocks`` of ``stale`` and ``lagging``; ``drop`` of ``short_page``, the rows left
     out (default: half); ``value`` of ``bad_number``, the JSON put in place of a number; ``status`` of ``html_error``.
+
+    The user channel is the target ``ws``. Six kinds spoil single events, whose path is ``order/PLACEMENT``,
+    ``order/UPDATE``, ``order/CANCELLATION`` or ``trade/`` and the status: ``ws_drop`` loses them; ``ws_double`` sends
+    them twice; ``ws_delay`` sends them ``latency_ms`` later; ``ws_reorder`` holds one back until the next has gone;
+    ``ws_freeze`` lets nothing more out but PONG, and what falls due meanwhile is lost; ``ws_garbage`` sends before each
+    a frame that is no JSON and a row with ``value`` as its size. Three are for connections, whose path is ``user``:
+    ``ws_cut`` breaks them all and refuses new ones (``down`` does so too), ``ws_close`` closes those that are open, or
+    the next one, and is then over, and ``ws_unauthorized`` takes good credentials for wrong ones.
     """
 
     target: Target

@@ -12,7 +12,8 @@ class WorldOptions:
     """How large and how lively a world is.
 
     ``positions`` and ``orders`` None mean the small default portfolio. ``finality_blocks`` and ``confirm_blocks`` are
-    how far ``finalized`` and CONFIRMED lie behind the head.
+    how far ``finalized`` and CONFIRMED lie behind the head. Of the fills that happen by themselves ``retry_percent``
+    need a second transaction and ``fail_percent`` fail.
     """
 
     seed: int = 7
@@ -23,6 +24,8 @@ class WorldOptions:
     positions: int | None = None
     orders: int | None = None
     activity: bool = True
+    retry_percent: int = 0
+    fail_percent: int = 0
     confirm_blocks: int = 3
     finality_blocks: int = 4
 
@@ -33,11 +36,12 @@ class WorldOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerOptions:
-    """How the server listens and answers."""
+    """How the server listens and answers. The user channel waits ``first_frame_ms`` for a client's credentials."""
 
     host: str = "127.0.0.1"
     port: int = 0
     latency_ms: int = 0
     page_size: int = 100
     data_lag_blocks: int = 0
+    first_frame_ms: int = 10_000
     log: bool = False

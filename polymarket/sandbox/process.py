@@ -43,7 +43,7 @@ class SandboxProcess:
 
     @property
     def urls(self) -> dict[str, str]:
-        """The URLs by name: ``clob_url``, ``data_api_url``, ``gamma_url``, ``rpc_url``, ``control_url``."""
+        """URLs by name: ``{clob,data_api,gamma,rpc,control}_url``, ``user_ws_url``."""
         return {name: value for name, value in self.info.items() if name.endswith("_url")}
 
     @property
@@ -130,6 +130,8 @@ def arguments(world: WorldOptions, server: ServerOptions) -> list[str]:
         "--protocol-v2-markets": world.protocol_v2_markets,
         "--positions": world.positions,
         "--orders": world.orders,
+        "--retry-percent": world.retry_percent,
+        "--fail-percent": world.fail_percent,
         "--finality-blocks": world.finality_blocks,
     }
     line = [text for name, value in given.items() if value is not None for text in (name, str(value))]

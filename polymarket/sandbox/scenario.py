@@ -8,7 +8,7 @@ from __future__ import annotations
 from polymarket.sandbox.amounts import ONE
 from polymarket.sandbox.exchange import counter_terms
 from polymarket.sandbox.quotes import requote
-from polymarket.sandbox.trading import BUY, SELL, Order, OrderRefusedError, OrderTerms
+from polymarket.sandbox.trading import BUY, FAK, SELL, Order, OrderRefusedError, OrderTerms, Settlement
 from polymarket.sandbox.world import World
 
 _SHARE = 10_000
@@ -21,6 +21,7 @@ class Scenario:
 
     def __init__(self, world: World) -> None:
         self._random = world.names.random("scenario")
+        self._troubles = world.names.random("settlement")
         self._limit = max(_MOST_ORDERS, 2 * len(world.exchange.live_orders(world.wallet.address)))
 
     def after_block(self, world: World) -> None:
@@ -41,7 +42,7 @@ class Scenario:
         if order is None or not world.exchange.backed(order):
             return
         size = order.remaining if self._random.random() < 1 / 3 else self._part(order)
-        take(world, order, size, cross=self._random.random() < 1 / 2)
+        take(world, order, size, cross=self._random.random() < 1 / 2, settlement=self._settlement(world))
 
     def _place(self, world: World) -> None:
         """The wallet's strategy rests another small order away from the mid."""
@@ -69,6 +70,12 @@ class Scenario:
         if not market.closed:
             requote(world, market.condition_id, market.mid + self._random.choice((-1, 1)) * market.tick)
 
+    def _settlement(self, world: World) -> Settlement:
+        """How the match settles: in most worlds without trouble."""
+        retried = self._troubles.random() * 100 < world.options.retry_percent
+        failed = self._troubles.random() * 100 < world.options.fail_percent
+        return Settlement(retries=int(retried), fail=failed)
+
     def _own_order(self, world: World) -> Order | None:
         mine = [o for o in world.exchange.live_orders(world.wallet.address) if o.party == world.wallet.strategy]
         return self._random.choice(mine) if mine else None
@@ -79,7 +86,7 @@ class Scenario:
         return self._random.randrange(1, cents + 1) * _SHARE if cents else order.remaining
 
 
-def take(world: World, order: Order, size: int, *, cross: bool = False) -> str:
+def take(world: World, order: Order, size: int, *, cross: bool = False, settlement: Settlement | None = None) -> str:
     """Another trader takes ``size`` of a resting order at its price; returns the trade's id.
 
     ``cross`` takes it from the other outcome: the shares are minted or merged.
@@ -91,6 +98,6 @@ def take(world: World, order: Order, size: int, *, cross: bool = False) -> str:
     market = world.directory.by_token[order.terms.token]
     trader = world.traders[order.sequence % len(world.traders)]
     terms = counter_terms(order, market, cross=cross)
-    wanted = OrderTerms(token=terms.token, side=terms.side, price=terms.price, size=size, order_type="FAK")
+    wanted = OrderTerms(token=terms.token, side=terms.side, price=terms.price, size=size, order_type=FAK)
     taker = world.exchange.record(trader, wanted, world.now_ms)
-    return world.exchange.match(taker, [(order, size)], world.now_ms).trade_id
+    return world.exchange.match(taker, [(order, size)], world.now_ms, settlement=settlement).trade_id

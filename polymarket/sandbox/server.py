@@ -1,4 +1,4 @@
-"""The sandbox's server: all APIs on one port under their prefixes, in a process of its own.
+"""The sandbox's server: all APIs and the user channel on one port under their prefixes, in a process of its own.
 
 gevent serves it (keep-alive, HTTP/1.1); the world moves on by itself between requests, and is brought up to now before
 each one.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import gevent
@@ -17,14 +17,15 @@ from flask import Flask, Response, g, request
 from gevent.pywsgi import WSGIHandler, WSGIServer
 
 from polymarket.sandbox.options import ServerOptions, WorldOptions
+from polymarket.sandbox.server_channel import UserChannel
 from polymarket.sandbox.server_clob import ClobReads
 from polymarket.sandbox.server_control import ControlApi
 from polymarket.sandbox.server_data import DataApi
-from polymarket.sandbox.server_faults import FaultGate
+from polymarket.sandbox.server_faults import Application, Environ, FaultGate
 from polymarket.sandbox.server_gamma import GammaApi
 from polymarket.sandbox.server_orders import ClobWrites
 from polymarket.sandbox.server_rpc import RpcApi
-from polymarket.sandbox.server_state import Route, Sandbox, answer
+from polymarket.sandbox.server_state import USER_CHANNEL, Route, Sandbox, answer
 
 _TICKS_PER_BLOCK = 4
 _LONGEST_TICK_S = 0.5
@@ -35,7 +36,9 @@ class SandboxServer:
 
     def __init__(self, world: WorldOptions, options: ServerOptions) -> None:
         self.sandbox = Sandbox(world, options)
-        self._gate = FaultGate(_application(self), self.sandbox.board, options.latency_ms)
+        self.channel = UserChannel(self.sandbox)
+        routed = _routed(self.channel, _application(self))
+        self._gate = FaultGate(routed, self.sandbox.board, options.latency_ms)
         log = "default" if options.log else None
         self._server = WSGIServer((options.host, options.port), self._gate, log=log, handler_class=_Handler)
         self._ticker: gevent.Greenlet[..., Any] | None = None
@@ -55,6 +58,7 @@ class SandboxServer:
         """Stop listening; what is being answered may take another second."""
         if self._ticker is not None:
             self._ticker.kill(block=False)
+        self.channel.hang_up()
         self._server.stop(timeout=1)
 
     def set_latency(self, latency_ms: int) -> None:
@@ -65,6 +69,7 @@ class SandboxServer:
         """Blocks come in time, also while nobody asks."""
         while True:
             self.sandbox.present()
+            self.channel.flush()
             gevent.sleep(min(_LONGEST_TICK_S, self.sandbox.world.options.block_time_ms / 1000 / _TICKS_PER_BLOCK))
 
 
@@ -98,6 +103,16 @@ def run(world: WorldOptions, options: ServerOptions, ready: Callable[[dict[str, 
     server.serve_forever()
 
 
+def _routed(channel: UserChannel, apis: Application) -> Application:
+    """The user channel beside the APIs; Flask knows no WebSocket."""
+
+    def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        answers = channel if environ["PATH_INFO"] == USER_CHANNEL else apis
+        return answers(environ, start_response)
+
+    return application
+
+
 def _application(server: SandboxServer) -> Flask:
     """All APIs as one WSGI application."""
     sandbox = server.sandbox
@@ -107,13 +122,13 @@ def _application(server: SandboxServer) -> Flask:
         "data": DataApi(sandbox).routes(),
         "gamma": GammaApi(sandbox).routes(),
         "rpc": RpcApi(sandbox).routes(),
-        "control": ControlApi(sandbox, server.set_latency).routes(),
+        "control": ControlApi(sandbox, server.channel, server.set_latency).routes(),
     }
     for prefix, routes in apis.items():
         for method, path, view in routes:
             app.add_url_rule(f"/{prefix}{path}", f"{method} {prefix} {path}", view, methods=[method])
     app.before_request(lambda: _before(sandbox))
-    app.after_request(_after)
+    app.after_request(lambda response: _after(server.channel, response))
     app.register_error_handler(404, lambda _error: answer({"error": "not found"}, 404))
     app.register_error_handler(405, lambda _error: answer({"error": "method not allowed"}, 405))
     return app
@@ -128,6 +143,8 @@ def _before(sandbox: Sandbox) -> None:
         sandbox.requests[f"{request.method} {rule}"] += 1
 
 
-def _after(response: Response) -> Response:
+def _after(channel: UserChannel, response: Response) -> Response:
+    """What a request made happen is told on the user channel before the answer goes out."""
+    channel.flush()
     response.headers["x-trace-id"] = "sandbox"
     return response

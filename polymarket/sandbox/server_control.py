@@ -13,6 +13,7 @@ from polymarket.sandbox.actions import AnyAction
 from polymarket.sandbox.books import Operation
 from polymarket.sandbox.faults import FaultSpec
 from polymarket.sandbox.markets import Market
+from polymarket.sandbox.server_channel import UserChannel
 from polymarket.sandbox.server_clob import ClobReads
 from polymarket.sandbox.server_faults import Fault
 from polymarket.sandbox.server_gamma import GammaApi
@@ -59,13 +60,15 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     page_size: int | None = None
     data_lag_blocks: int | None = None
     latency_ms: int | None = None
+    first_frame_ms: int | None = None
 
 
 class ControlApi:
     """Views of the control port."""
 
-    def __init__(self, sandbox: Sandbox, set_latency: Callable[[int], None]) -> None:
+    def __init__(self, sandbox: Sandbox, channel: UserChannel, set_latency: Callable[[int], None]) -> None:
         self._sandbox = sandbox
+        self._channel = channel
         self._set_latency = set_latency
         self._clob = ClobReads(sandbox)
         self._gamma = GammaApi(sandbox)
@@ -148,11 +151,14 @@ class ControlApi:
     def _add_fault(self, spec: FaultSpec) -> dict[str, Any]:
         head = self._sandbox.world.chain.head.number
         frozen = {"block": head - spec.blocks, **self._clob.frozen(), **self._gamma.frozen()}
-        return self._fault_row(self._sandbox.board.add(spec, frozen if spec.kind == "stale" else None))
+        fault = self._sandbox.board.add(spec, frozen if spec.kind == "stale" else None)
+        self._channel.faults_changed()
+        return self._fault_row(fault)
 
     def _clear_faults(self) -> Response:
         rows = self._faults()
         self._sandbox.board.clear()
+        self._channel.faults_changed()
         return answer(rows)
 
     def _faults(self) -> list[dict[str, Any]]:
@@ -196,6 +202,7 @@ class ControlApi:
         given = {name: value for name, value in msgspec.structs.asdict(command).items() if value is not None}
         self._sandbox.reset(self._sandbox.world.options.changed(given))
         self._sandbox.board.clear()
+        self._channel.begin_anew()
         return self._sandbox.describe()
 
     def _claim(self, command: Metadata) -> dict[str, Any]:
@@ -218,6 +225,8 @@ class ControlApi:
             self._sandbox.data_lag_blocks = max(0, command.data_lag_blocks)
         if command.latency_ms is not None:
             self._set_latency(max(0, command.latency_ms))
+        if command.first_frame_ms is not None:
+            self._sandbox.first_frame_ms = max(0, command.first_frame_ms)
         return {"page_size": self._sandbox.page_size, "data_lag_blocks": self._sandbox.data_lag_blocks}
 
 

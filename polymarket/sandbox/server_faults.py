@@ -19,7 +19,7 @@ from flask import g, has_request_context
 
 from polymarket.sandbox.faults import FaultSpec
 
-TARGETS = ("clob", "data", "gamma", "rpc")
+TARGETS = ("clob", "data", "gamma", "rpc", "ws")
 
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -58,10 +58,13 @@ class Fault:
         """A request was changed by it."""
         self.hits += 1
 
+    def late(self, now: float) -> bool:
+        """Whether it has played as long as it was asked to."""
+        return self.ends_at is not None and now >= self.ends_at
+
     def over(self, now: float) -> bool:
         """Whether it has played as long, or as often, as it was asked to."""
-        late = self.ends_at is not None and now >= self.ends_at
-        return late or (self.spec.count is not None and self.hits >= self.spec.count)
+        return self.late(now) or (self.spec.count is not None and self.hits >= self.spec.count)
 
 
 class FaultBoard:
@@ -80,6 +83,10 @@ class FaultBoard:
         self.faults.append(fault)
         return fault
 
+    def end(self, fault: Fault) -> None:
+        """A fault has done all that it was to do."""
+        fault.ends_at = self._clock()
+
     def clear(self) -> None:
         """End and forget all faults."""
         self.faults.clear()
@@ -93,6 +100,14 @@ class FaultBoard:
             and fault.spec.target in {target, "all"}
             and path.lstrip("/").startswith(fault.spec.path.lstrip("/"))
         ]
+
+    def met(self, kind: str, target: str, path: str) -> Fault | None:
+        """The oldest active fault of that kind there."""
+        return next((fault for fault in self.active(target, path) if fault.spec.kind == kind), None)
+
+    def is_gone(self, fault: Fault) -> bool:
+        """Whether a fault was cleared or its time is up; one that has only played often enough still stands."""
+        return fault not in self.faults or fault.late(self._clock())
 
     def is_over(self, fault: Fault) -> bool:
         """Whether a fault has ended by now."""
@@ -178,11 +193,18 @@ def _other_type(fault: Fault, _content_type: str, body: bytes) -> tuple[str, byt
 
 def _bad_number(fault: Fault, content_type: str, body: bytes) -> tuple[str, bytes]:
     """Put the fault's value in place of the first number that the client would use."""
-    document = json.loads(body)
-    if not _replace_number(document):
+    spoiled = spoil_number(json.loads(body), fault.spec.value)
+    if spoiled is None:
         return content_type, body
     fault.hit()
-    return content_type, json.dumps(document).encode().replace(b'"@number@"', fault.spec.value.encode(), 1)
+    return content_type, spoiled
+
+
+def spoil_number(document: Any, value: str) -> bytes | None:
+    """The document as JSON with ``value`` in place of the first number that a client would use; None without any."""
+    if not _replace_number(document):
+        return None
+    return json.dumps(document).encode().replace(b'"@number@"', value.encode(), 1)
 
 
 def _replace_number(node: Any) -> bool:

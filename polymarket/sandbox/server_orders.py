@@ -14,7 +14,7 @@ from polymarket.sandbox.markets import Market
 from polymarket.sandbox.server_auth import order_hash, recover
 from polymarket.sandbox.server_clob import signed
 from polymarket.sandbox.server_state import Route, Sandbox, answer
-from polymarket.sandbox.trading import BUY, Order, OrderRefusedError, OrderTerms, Party
+from polymarket.sandbox.trading import BUY, FAK, FOK, KILLED, Order, OrderRefusedError, OrderTerms, Party
 
 _ROUNDING = 200
 _NOT_FILLED = "order couldn't be fully filled. FOK orders are fully filled or killed."
@@ -64,7 +64,7 @@ class ClobWrites:
         if owner != party.owner:
             raise OrderRefusedError("the order owner has to be the owner of the API KEY")
         placed, trade = self._sandbox.world.place(party, terms, order_id)
-        if placed.status.startswith("CANCELED_order"):
+        if placed.status == KILLED:
             raise OrderRefusedError(_NOT_FILLED)
         making, taking = str(order["makerAmount"]), str(order["takerAmount"])
         return {
@@ -128,7 +128,7 @@ def _terms(payload: dict[str, Any], market: Market) -> OrderTerms:
     cash, shares = (making, taking) if order["side"] == BUY else (taking, making)
     price = (cash * ONE * 2 + shares) // (2 * shares) if shares > 0 else 0
     nearest = (price + market.tick // 2) // market.tick * market.tick
-    taker_only = payload["orderType"] in {"FOK", "FAK"}
+    taker_only = payload["orderType"] in {FOK, FAK}
     return OrderTerms(
         token=str(order["tokenId"]),
         side=order["side"],

@@ -1,4 +1,4 @@
-"""How the exchange writes orders, trades and markets: decimal texts, seconds, checksummed addresses."""
+"""How the exchange writes orders, trades, markets and events: decimal texts, seconds, checksummed addresses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from polymarket.sandbox.amounts import ONE, decimal_text
 from polymarket.sandbox.markets import Market
 from polymarket.sandbox.server_state import checksummed
-from polymarket.sandbox.trading import Leg, Order, Trade
+from polymarket.sandbox.trading import KILLED, Leg, Order, Trade
 
 _NS_PER_S = 1_000_000_000
 
@@ -44,7 +44,7 @@ def trade_row(trade: Trade, address: str) -> dict[str, Any]:
         "size": decimal_text(trade.size),
         "fee_rate_bps": "0",
         "price": decimal_text(trade.price),
-        "status": trade.status,
+        "status": trade.listed_status,
         "match_time": str(trade.matched_ns // _NS_PER_S),
         "match_time_nano": str(trade.matched_ns),
         "last_update": str(trade.updated_ms // 1000),
@@ -56,6 +56,37 @@ def trade_row(trade: Trade, address: str) -> dict[str, Any]:
         "err_msg": trade.error or None,
         "maker_orders": [_leg_row(leg) for leg in trade.legs],
         "trader_side": "TAKER" if trade.taker.address == address else "MAKER",
+    }
+
+
+def order_event(kind: str, order: Order, at_ms: int) -> dict[str, Any]:
+    """An ``order`` event of the user channel. Of a killed order the real one knows little, so here it is left out."""
+    killed = order.status == KILLED
+    return {
+        **order_row(order),
+        "event_type": "order",
+        "type": kind,
+        "order_owner": order.party.owner,
+        "size_matched": "" if killed else decimal_text(order.matched),
+        "associate_trades": list(order.trade_ids) or ([] if killed else None),
+        "outcome": "" if killed else order.outcome,
+        "created_at": "" if killed else str(order.created_ms // 1000),
+        "timestamp": str(at_ms),
+    }
+
+
+def trade_event(trade: Trade, owner: str, at_ms: int) -> dict[str, Any]:
+    """A ``trade`` event of the user channel, as the client with that API key is told it."""
+    row = trade_row(trade, trade.taker.address)
+    del row["match_time_nano"], row["err_msg"]
+    return {
+        **row,
+        "event_type": "trade",
+        "type": "TRADE",
+        "status": trade.status,
+        "trade_owner": trade.taker.owner,
+        "trader_side": "TAKER" if trade.taker.owner == owner else "MAKER",
+        "timestamp": str(at_ms),
     }
 
 

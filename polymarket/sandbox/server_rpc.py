@@ -9,7 +9,7 @@ import msgspec
 from flask import Response, request
 
 from polymarket.sandbox import addresses
-from polymarket.sandbox.chain import Block
+from polymarket.sandbox.chain import GAS, Block, Receipt
 from polymarket.sandbox.server_calls import Calls, ExecutionRevertedError
 from polymarket.sandbox.server_faults import met
 from polymarket.sandbox.server_state import Route, Sandbox, answer
@@ -44,6 +44,7 @@ class RpcApi:
             "eth_blockNumber": lambda: hex(self._head().number),
             "eth_getBlockByNumber": self._block_by_number,
             "eth_getBlockByHash": self._block_by_hash,
+            "eth_getTransactionReceipt": self._receipt,
             "eth_getCode": self._code,
             "eth_getBalance": lambda _address, tag="latest": hex(0 * self._at(tag).number),
             "eth_call": self._call,
@@ -124,6 +125,11 @@ class RpcApi:
         block = self._by_hash(block_hash)
         return None if block is None else block_row(block)
 
+    def _receipt(self, tx_hash: str) -> dict[str, Any] | None:
+        receipt = self._sandbox.world.chain.receipt(tx_hash)
+        block = None if receipt is None else self._numbered(hex(receipt.block))
+        return None if receipt is None or block is None else receipt_row(receipt, block)
+
     def _code(self, address: str, tag: Any = "latest") -> str:
         calls = Calls(self._sandbox.world, self._at(tag), _hidden(address.lower()))
         return _CODE if calls.has_code(address.lower()) else _NO_CODE
@@ -163,6 +169,26 @@ def block_row(block: Block) -> dict[str, Any]:
         "size": hex(sum(len(part) for part in fields)),
         "transactions": list(block.transactions),
         "uncles": [],
+    }
+
+
+def receipt_row(receipt: Receipt, block: Block) -> dict[str, Any]:
+    """A receipt as eth_getTransactionReceipt shows it; ``status`` is 0x0 where the transaction reverted."""
+    return {
+        "transactionHash": receipt.transaction.hash,
+        "transactionIndex": hex(receipt.index),
+        "blockHash": block.hash,
+        "blockNumber": hex(block.number),
+        "from": receipt.transaction.sender.lower(),
+        "to": receipt.transaction.target.lower(),
+        "contractAddress": None,
+        "status": "0x1" if receipt.succeeded else "0x0",
+        "type": "0x2",
+        "gasUsed": hex(GAS),
+        "cumulativeGasUsed": hex(GAS * (receipt.index + 1)),
+        "effectiveGasPrice": hex(int.from_bytes(block.header[15], "big")),
+        "logsBloom": _data(block.header[6]),
+        "logs": [],
     }
 
 

@@ -25,6 +25,7 @@ Route = tuple[str, str, Callable[..., Response]]
 
 _NS_PER_MS = 1_000_000
 _APIS = {"clob": "clob", "data_api": "data", "gamma": "gamma", "rpc": "rpc", "control": "control"}
+USER_CHANNEL = "/ws/user"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +85,7 @@ class Sandbox:
         self.requests: Counter[str] = Counter()
         self.page_size = server.page_size
         self.data_lag_blocks = server.data_lag_blocks
+        self.first_frame_ms = server.first_frame_ms
         self.base_url = ""
         self.world: World
         self.credentials: dict[str, Credentials]
@@ -109,6 +111,7 @@ class Sandbox:
         own, other = (self.credentials[party.owner] for party in (wallet.strategy, wallet.other))
         return {
             **{f"{name}_url": f"{self.base_url}/{path}" for name, path in _APIS.items()},
+            "user_ws_url": self.base_url.replace("http:", "ws:", 1) + USER_CHANNEL,
             "chain_id": addresses.CHAIN_ID,
             "contracts": addresses.CONTRACTS,
             "wallet": {

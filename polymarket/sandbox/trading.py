@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 from polymarket.sandbox.amounts import ONE
 
 BUY, SELL = "BUY", "SELL"
+GTC, FOK, FAK = "GTC", "FOK", "FAK"
 LIVE, MATCHED, MINED, CONFIRMED, FAILED = "LIVE", "MATCHED", "MINED", "CONFIRMED", "FAILED"
+RETRYING = "RETRYING"
+UNBROADCAST = "MATCHED_NOT_BROADCASTED"
+KILLED = "CANCELED_order couldn't be fully filled. FOK orders are fully filled or killed."
 CANCELED = "CANCELED"
 CANCELED_NOT_BACKED = "CANCELED_NOT_ENOUGH_BALANCE"
 CANCELED_RESOLVED = "CANCELED_MARKET_RESOLVED"
@@ -34,14 +38,14 @@ class OrderTerms:
     side: str
     price: int
     size: int
-    order_type: str = "GTC"
+    order_type: str = GTC
     expires_s: int = 0
     post_only: bool = False
 
 
 @dataclass(kw_only=True)
 class Order:
-    """An order and how far it is filled. ``matched`` only rises."""
+    """An order and how far it is filled. ``matched`` only rises; ``introduced`` says that its placement was told."""
 
     order_id: str
     party: Party
@@ -53,6 +57,7 @@ class Order:
     status: str = LIVE
     matched: int = 0
     trade_ids: list[str] = field(default_factory=list)
+    introduced: bool = False
 
     @property
     def remaining(self) -> int:
@@ -79,11 +84,30 @@ class Leg:
 
 
 @dataclass(kw_only=True)
+class Settlement:
+    """What a match still has before it until it is settled; an ordinary one is sent with the next block.
+
+    ``delay_blocks`` pass before anything is sent. Then ``retries`` transactions fail, one in a block, each replaced by
+    one with another hash (RETRYING); the hash of the first is shown from the match on, as ``hash_at_match`` does it
+    for others. After that a ``stuck`` one stays as it is until somebody changes that; ``fail`` lets the last
+    transaction fail too. What fails reverts in its block, or where ``dropped`` never reaches one. ``unbroadcast`` lets
+    REST list it as MATCHED_NOT_BROADCASTED until its first transaction.
+    """
+
+    delay_blocks: int = 0
+    retries: int = 0
+    stuck: bool = False
+    fail: bool = False
+    dropped: bool = False
+    hash_at_match: bool = False
+    unbroadcast: bool = False
+
+
+@dataclass(kw_only=True)
 class Trade:
     """A match of one taker order with some maker orders, and how far its settlement got.
 
-    ``blocks_to_wait`` counts blocks in which it is not yet sent; ``doomed`` lets its transaction fail; ``listed`` is
-    False for a match that the trade list never shows (a chain fill of an unknown order).
+    ``listed`` is False for a match that the trade list never shows (a chain fill of an unknown order).
     """
 
     trade_id: str
@@ -103,8 +127,7 @@ class Trade:
     transaction_hash: str = ""
     block: int | None = None
     taker_fee: int = 0
-    blocks_to_wait: int = 0
-    doomed: bool = False
+    settlement: Settlement = field(default_factory=Settlement)
     listed: bool = True
     error: str = ""
 
@@ -112,6 +135,16 @@ class Trade:
     def parties(self) -> set[str]:
         """Addresses of everybody in it."""
         return {self.taker.address, *(leg.party.address for leg in self.legs)}
+
+    @property
+    def owners(self) -> set[str]:
+        """API keys of everybody in it."""
+        return {self.taker.owner, *(leg.party.owner for leg in self.legs)}
+
+    @property
+    def listed_status(self) -> str:
+        """Its status in the lists, where a match that is not yet sent may have a name of its own."""
+        return UNBROADCAST if self.status == MATCHED and self.settlement.unbroadcast else self.status
 
 
 def taker_price(leg: Leg, taker_token: str) -> int:

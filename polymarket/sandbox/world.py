@@ -21,18 +21,41 @@ from polymarket.sandbox.books import (
     taker_cash,
     trade_operation,
 )
-from polymarket.sandbox.chain import COIN, Chain, RevertedError
+from polymarket.sandbox.chain import COIN, Chain, RevertedError, Transaction
 from polymarket.sandbox.contracts import Payment
 from polymarket.sandbox.exchange import Exchange
+from polymarket.sandbox.feed import Feed
 from polymarket.sandbox.markets import Directory, Market
 from polymarket.sandbox.names import Names
 from polymarket.sandbox.options import WorldOptions
 from polymarket.sandbox.published import Published
-from polymarket.sandbox.trading import BUY, CONFIRMED, FAILED, MINED, SELL, Order, OrderTerms, Party, Trade
+from polymarket.sandbox.trading import (
+    BUY,
+    CONFIRMED,
+    FAILED,
+    MATCHED,
+    MINED,
+    RETRYING,
+    SELL,
+    Order,
+    OrderTerms,
+    Party,
+    Settlement,
+    Trade,
+)
 
 LONGEST_LEAP = 5_000
 _FIRST_BLOCK = 80_000_000
 _MS_PER_S = 1000
+_TARGETS = {
+    "DEPOSIT": addresses.PUSD,
+    "SPLIT": addresses.CTF_ADAPTER,
+    "MERGE": addresses.CTF_ADAPTER,
+    "REDEEM": addresses.CTF_ADAPTER,
+    "CONVERSION": addresses.NEG_RISK_CTF_ADAPTER,
+    "TRANSFER": addresses.CONDITIONAL_TOKENS,
+    "RESOLUTION": addresses.ORACLE,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +74,7 @@ class Wallet:
 class Submission:
     """A transaction on its way into the next block. ``apply`` changes the chain and says what it did to the wallet."""
 
-    transaction_hash: str
-    kind: str
+    transaction: Transaction
     apply: Callable[[int, int], Operation | None]
 
 
@@ -68,7 +90,8 @@ class World:
         self.published = Published()
         self.wallet = _new_wallet(self.names)
         limited = frozenset({self.wallet.address})
-        self.exchange = Exchange(self.chain, self.directory, self.names, limited)
+        self.feed = Feed(self.names, limited, lambda: self.now_ms)
+        self.exchange = Exchange(self.chain, self.directory, self.names, limited, self.feed)
         self.traders = tuple(_new_party(self.names, "trader") for _ in range(5))
         self.makers = tuple(_new_party(self.names, "maker") for _ in range(3))
         self.now_ms = now_ms
@@ -101,13 +124,17 @@ class World:
 
     def submit(self, kind: str, apply: Callable[[int, int], Operation | None]) -> str:
         """Send a transaction; the next block takes it. Returns its hash."""
-        submission = Submission(transaction_hash=self.names.hash32("transaction"), kind=kind, apply=apply)
-        self._waiting.append(submission)
-        return submission.transaction_hash
+        sent = Transaction(
+            hash=self.names.hash32("transaction"), sender=self.wallet.signer_address.lower(), target=_TARGETS[kind]
+        )
+        self._waiting.append(Submission(transaction=sent, apply=apply))
+        return sent.hash
 
-    def place(self, party: Party, terms: OrderTerms, order_id: str = "") -> tuple[Order, Trade | None]:
+    def place(
+        self, party: Party, terms: OrderTerms, order_id: str = "", settlement: Settlement | None = None
+    ) -> tuple[Order, Trade | None]:
         """Place an order now. Raises ``OrderRefusedError`` with the exchange's text."""
-        return self.exchange.place(party, terms, self.now_ms, order_id)
+        return self.exchange.place(party, terms, self.now_ms, order_id, settlement)
 
     def finalized(self) -> int:
         """Number of the finalized block."""
@@ -137,10 +164,7 @@ class World:
         for submission in waiting:
             self._include(submission, number)
         for trade in list(self.exchange.unsettled.values()):
-            if trade.blocks_to_wait > 0:
-                trade.blocks_to_wait -= 1
-            else:
-                self._settle(trade, number)
+            self._progress(trade, number)
         self.chain.seal(self.now_ms // _MS_PER_S)
         self._confirm(number)
         self.exchange.expire(self.now_ms)
@@ -148,33 +172,67 @@ class World:
             self.after_block(self)
 
     def _include(self, submission: Submission, number: int) -> None:
+        sent = submission.transaction
         try:
-            with self.chain.transaction(submission.transaction_hash):
+            with self.chain.transaction(sent):
                 operation = submission.apply(number, self.now_ms)
         except RevertedError as error:
-            self.refused[submission.transaction_hash] = str(error)
+            self.chain.revert(sent)
+            self.refused[sent.hash] = str(error)
             return
         if operation is not None:
             self._record(operation)
 
+    def _progress(self, trade: Trade, number: int) -> None:
+        """Bring an unsettled match one block further, as its settlement says."""
+        plan = trade.settlement
+        if plan.delay_blocks > 0:
+            plan.delay_blocks -= 1
+        elif plan.retries > 0:
+            plan.retries -= 1
+            sent = self._send(trade)
+            trade.transaction_hash = sent.hash
+            if not plan.dropped:
+                self.chain.revert(sent)
+            self._become(trade, RETRYING)
+        elif not plan.stuck:
+            del self.exchange.unsettled[trade.trade_id]
+            self._settle(trade, number)
+
+    def _send(self, trade: Trade) -> Transaction:
+        """The next transaction of a match: the one that was announced with the match, after that each a new one."""
+        announced = trade.transaction_hash if trade.status == MATCHED else ""
+        neg_risk = self.directory.by_token[trade.token].neg_risk
+        return Transaction(
+            hash=announced or self.names.hash32("transaction"),
+            sender=addresses.SETTLEMENT_OPERATOR,
+            target=addresses.NEG_RISK_EXCHANGE if neg_risk else addresses.EXCHANGE,
+        )
+
     def _settle(self, trade: Trade, number: int) -> None:
-        """Send a match to the chain: MINED, or FAILED where it was doomed or somebody could not deliver."""
-        del self.exchange.unsettled[trade.trade_id]
-        trade.updated_ms = self.now_ms
-        transaction_hash = self.names.hash32("transaction")
+        """The last transaction of a match: MINED, or FAILED where it is to fail or somebody could not deliver."""
+        sent, plan = self._send(trade), trade.settlement
+        market = self.directory.by_token[trade.token]
         try:
-            with self.chain.transaction(transaction_hash):
+            with self.chain.transaction(sent):
                 self._fund_others(trade)
-                contracts.settle(
-                    self.chain, self.directory.by_token[trade.token], payments_of(trade), doomed=trade.doomed
-                )
+                contracts.settle(self.chain, market, payments_of(trade), fail=plan.fail)
         except RevertedError as error:
-            trade.status, trade.error = FAILED, str(error)
+            if not plan.dropped:
+                trade.transaction_hash = sent.hash
+                self.chain.revert(sent)
+            trade.error = str(error)
+            self._become(trade, FAILED)
             return
-        trade.status, trade.block, trade.transaction_hash = MINED, number, transaction_hash
+        trade.block, trade.transaction_hash = number, sent.hash
+        self._become(trade, MINED)
         self._unconfirmed.append(trade)
         if self.wallet.address in trade.parties:
             self._record(trade_operation(trade, self.wallet.address, number, self.now_ms))
+
+    def _become(self, trade: Trade, status: str) -> None:
+        trade.status, trade.updated_ms = status, self.now_ms
+        self.feed.trade(trade)
 
     def _record(self, operation: Operation) -> None:
         self.books.record(operation)
@@ -183,7 +241,7 @@ class World:
     def _confirm(self, head: int) -> None:
         deep = [trade for trade in self._unconfirmed if (trade.block or head) <= head - self.options.confirm_blocks]
         for trade in deep:
-            trade.status, trade.updated_ms = CONFIRMED, self.now_ms
+            self._become(trade, CONFIRMED)
         self._unconfirmed = [trade for trade in self._unconfirmed if trade.status != CONFIRMED]
 
     def _fund_others(self, trade: Trade) -> None:

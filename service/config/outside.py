@@ -13,6 +13,7 @@ def polymarket_settings(config: Config) -> PolymarketSettings:
         clob_url=endpoints.clob_url,
         data_api_url=endpoints.data_api_url,
         gamma_url=endpoints.gamma_url,
+        user_ws_url=endpoints.user_ws_url,
         rpc_url=polygon.rpc_urls[0],
         chain_id=polygon.chain_id,
         collateral=polygon.collateral,

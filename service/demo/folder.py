@@ -35,7 +35,9 @@ def configure(folder: Path, info: Mapping[str, Any], storage_url: str) -> Config
 
 def _text(folder: Path, info: Mapping[str, Any], name: str, storage_url: str) -> str:
     url = storage_url or f"sqlite:///{folder}/books.db"
-    return _service_text(folder, info["wallet"], name, url) + _world_text(info)
+    markets = ", ".join(f'"{market}"' for market in info["markets"])
+    strategy = f"\n[strategies.{STRATEGY}]\nmarkets = [{markets}]\n"
+    return _service_text(folder, info["wallet"], name, url) + world_text(info) + strategy
 
 
 def _service_text(folder: Path, wallet: Mapping[str, Any], name: str, url: str) -> str:
@@ -67,13 +69,15 @@ bind = "127.0.0.1:0"
 """
 
 
-def _world_text(info: Mapping[str, Any]) -> str:
+def world_text(info: Mapping[str, Any]) -> str:
+    """The sections that point a service at a sandbox, from what the sandbox says of itself."""
     contracts = info["contracts"]
     return f"""
 [polymarket]
 clob_url = "{info["clob_url"]}"
 data_api_url = "{info["data_api_url"]}"
 gamma_url = "{info["gamma_url"]}"
+user_ws_url = "{info["user_ws_url"]}"
 
 [polygon]
 rpc_url = "{info["rpc_url"]}"
@@ -86,7 +90,4 @@ neg_risk_adapter = "{contracts["neg_risk_adapter"]}"
 exchanges = ["{contracts["exchange"]}", "{contracts["neg_risk_exchange"]}"]
 position_contracts = ["{contracts["position_manager"]}"]
 multicall = "{contracts["multicall"]}"
-
-[strategies.{STRATEGY}]
-markets = [{", ".join(f'"{market}"' for market in info["markets"])}]
 """

@@ -194,20 +194,24 @@ def test_after_a_crash_at_any_step_the_tables_tell_what_they_tell_without_it(bui
         harness.stop()
 
 
-@pytest.mark.req("L-02", "L-19", "S-05", "D-11", "D-18")
-def test_crashes_in_the_recovery_from_a_crash_change_nothing_either(build: Build) -> None:
-    """The market's correction is durable, the pause is not; many lives die soon after they began, then one lives."""
-    smooth = build()
-    crashes(smooth)
-    expected = told(smooth)
-    harness = build()
+def crashed_before_its_pause(harness: Harness) -> Harness | None:
+    """A run that dies with the correction durable and the pause not; None where one commit holds both."""
     for chapter in range(3):
         for _ in steps(harness, chapter):
             pass
     for _ in steps(harness, 3):
         if any(row["drift_pusd"] == 600 for row in harness.settlements()):
             break
-    assert harness.settlements("PORTFOLIO_SYNC_STRATEGY_PAUSED") == []
+    return None if harness.settlements("PORTFOLIO_SYNC_STRATEGY_PAUSED") else harness
+
+
+@pytest.mark.req("L-02", "L-19", "S-05", "D-11", "D-18")
+def test_crashes_in_the_recovery_from_a_crash_change_nothing_either(build: Build) -> None:
+    """The market's correction is durable, the pause is not; many lives die soon after they began, then one lives."""
+    smooth = build()
+    crashes(smooth)
+    expected = told(smooth)
+    harness = next(one for one in (crashed_before_its_pause(build(seed=seed)) for seed in range(20)) if one)
     for life in range(40):
         harness.stop()
         harness.start(run=False)

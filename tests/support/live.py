@@ -23,6 +23,7 @@ import gevent
 from polymarket.sandbox.control import SandboxControl
 from polymarket.sandbox.process import SandboxProcess
 from service.client import CYCLE_TIMEOUT_S, ControlClient, NotRunning, Refused
+from service.demo.folder import world_text
 
 ROOT = Path(__file__).parents[2]
 WALLET = "main"
@@ -268,30 +269,11 @@ bind = ""
 
 
 def _world_text(info: Mapping[str, Any], settings: LiveSettings) -> str:
-    contracts = info["contracts"]
-    urls = {name: info[name] for name in ("clob_url", "data_api_url", "gamma_url", "rpc_url")} | dict(
-        settings.endpoints
-    )
     strategies = "".join(
         f"\n[strategies.{name}]\nmarkets = {json.dumps(list(markets))}\n"
         for name, markets in settings.strategies.items()
     )
-    return f"""
-[polymarket]
-clob_url = "{urls["clob_url"]}"
-data_api_url = "{urls["data_api_url"]}"
-gamma_url = "{urls["gamma_url"]}"
-
-[polygon]
-rpc_url = "{urls["rpc_url"]}"
-chain_id = {info["chain_id"]}
-collateral = "{contracts["collateral"]}"
-usdc_e = "{contracts["bridged_usdc"]}"
-wrapped_collateral = "{contracts["wrapped_collateral"]}"
-conditional_tokens = "{contracts["conditional_tokens"]}"
-neg_risk_adapter = "{contracts["neg_risk_adapter"]}"
-multicall = "{contracts["multicall"]}"
-{strategies}"""
+    return world_text({**info, **settings.endpoints}) + strategies
 
 
 class Stage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,8 @@ from actors.base import System
 from actors.board import Board
 from actors.coordinator import SyncCoordinator
 from actors.gate import StrategyGate
-from actors.ingest import FillIngestActor, Identity
+from actors.handing import Identity
+from actors.ingest import FillIngestActor
 from actors.market import MarketActor
 from actors.ports import ExternalReads
 from actors.pump import PumpRuntime, VirtualClock
@@ -47,6 +49,7 @@ from storage.lease import Leases
 from storage.ledger import Ledger
 from storage.outbox import Outbox
 from storage.queries import Queries, ReportKind, Selection
+from tests.support.stream import ScriptedStream
 from tests.support.venue import FUNDER, OWN_KEY, Venue
 
 WALLET = "main"
@@ -76,6 +79,7 @@ class RecordingMetrics:
     reports: list[OperationsReport] = field(default_factory=list)
     deltas: list[tuple[DeltaType, int]] = field(default_factory=list)
     paused: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
 
     def cycle(self, report: OperationsReport) -> None:
         """A cycle."""
@@ -90,7 +94,8 @@ class RecordingMetrics:
         self.paused.append(strategy_id)
 
     def counted(self, name: str, count: int = 1) -> None:
-        """Counters are not looked at here."""
+        """A counter."""
+        self.counts[name] += count
 
     def known_statuses(self, statuses: Any) -> None:
         """Labels are not looked at here."""
@@ -126,6 +131,7 @@ class Harness:
         self.clock = VirtualClock(START_MS)
         self.venue = Venue(clock=self.clock)
         self.reads: ExternalReads = self.venue
+        self.stream = ScriptedStream(self.clock)
         self.policy = options.get("policy") or ViewPolicy(settle_window_ms=INTERVAL_MS)
         self.apply_without_rpc = options.get("apply_without_rpc", True)
         self.gate_config = options.get("gate") or GateConfigured(auto_pause=True, operator="", reason="", strategies=())
@@ -172,8 +178,9 @@ class Harness:
             case "gate":
                 StrategyGate.start(address, self.system, self.books.gate, self.board)
             case "ingest":
-                identity = Identity(wallet=WALLET, address=FUNDER, api_keys=(OWN_KEY,))
-                FillIngestActor.start(address, self.system, self.books.ingest, identity, self.reads)
+                identity = Identity(wallet=WALLET, address=FUNDER, api_keys=(OWN_KEY,), opened=self.books.wallet.opened)
+                feeds = (self.reads, self.stream, self.board)
+                FillIngestActor.start(address, self.system, self.books.ingest, identity, feeds)
             case "coordinator":
                 self._start_coordinator()
             case _:

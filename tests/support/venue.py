@@ -27,7 +27,9 @@ from messages.reads import (
     ReadOpenOrders,
     ReadOrder,
     ReadPositions,
+    ReadReceipt,
     ReadTrades,
+    ReceiptAnswer,
     TradesAnswer,
 )
 from portfolio.facts import (
@@ -41,6 +43,8 @@ from portfolio.facts import (
     OrderStatus,
     Payout,
     QuestionCount,
+    Receipt,
+    ReceiptStatus,
     Side,
     Source,
     TokenBalance,
@@ -65,6 +69,7 @@ SOURCES: dict[type[object], Source] = {
     ReadPositions: Source.DATA_POSITIONS,
     ReadMarkets: Source.GAMMA_MARKETS,
     ReadBalances: Source.CHAIN_BALANCES,
+    ReadReceipt: Source.CHAIN_RECEIPT,
 }
 
 Reply = Callable[[ReadCompleted | ReadFailed], None]
@@ -85,6 +90,7 @@ class Venue:
     prices: dict[str, int] = field(default_factory=dict)
     payouts: dict[str, Payout] = field(default_factory=dict)
     question_counts: dict[str, int] = field(default_factory=dict)
+    receipts: dict[str, Receipt] = field(default_factory=dict)
     block_number: int = 100
     block_age_ms: int = 1_000
     data_blocks_behind: int = 0
@@ -172,11 +178,11 @@ class Venue:
                 return OrdersAnswer(orders=tuple(sorted(shown, key=lambda order: order.order_id)))
             case ReadOrder(order_id=order_id):
                 return OrderAnswer(order_id=order_id, order=self.fates.get(order_id) or self.orders.get(order_id))
-            case ReadTrades(after_s=after_s):
-                unseen = self.hide_trades or (lambda _: False)
-                shown_trades = (trade for trade in self.trades if not unseen(trade.trade_id))
-                newer = [trade for trade in shown_trades if trade.matched_at_ns >= after_s * 1_000_000_000]
-                return TradesAnswer(trades=tuple(sorted(newer, key=lambda trade: trade.matched_at_ns)))
+            case ReadTrades():
+                return TradesAnswer(trades=self._trades(read))
+            case ReadReceipt(transaction_hash=name):
+                absent = Receipt(transaction_hash=name, status=ReceiptStatus.ABSENT)
+                return ReceiptAnswer(receipt=self.receipts.get(name, absent))
             case ReadPositions():
                 return PositionsAnswer(positions=tuple(self._data_rows()))
             case ReadMarkets(condition_ids=ids, token_ids=tokens):
@@ -185,6 +191,18 @@ class Venue:
                 return MarketsAnswer(markets=tuple(found))
             case ReadBalances():
                 return BalancesAnswer(balances=_balances(self, read))
+
+    def _trades(self, read: ReadTrades) -> tuple[Trade, ...]:
+        unseen = self.hide_trades or (lambda _: False)
+        shown = (trade for trade in self.trades if not unseen(trade.trade_id))
+        found = [
+            trade
+            for trade in shown
+            if trade.matched_at_ns >= read.after_s * 1_000_000_000
+            and read.condition_id in {"", trade.condition_id}
+            and read.trade_id in {"", trade.trade_id}
+        ]
+        return tuple(sorted(found, key=lambda trade: trade.matched_at_ns))
 
     def _data_rows(self) -> list[DataPosition]:
         if self.data_rows is not None:

@@ -13,7 +13,9 @@ import msgspec
 import pytest
 
 from polymarket.driver import HttpDriver
-from polymarket.settings import PolymarketSettings
+from polymarket.settings import ApiCredentials, PolymarketSettings, Secret
+from polymarket.user_stream import PolymarketUserStream, StreamTimings
+from tests.integration.polymarket.channel import Channel, Jitter
 from tests.unit.polymarket.script import SETTINGS
 
 Handler = Callable[["Connection"], object]
@@ -128,3 +130,46 @@ def driver(settings: PolymarketSettings) -> Iterator[HttpDriver]:
     driver = HttpDriver(settings, now_ms)
     yield driver
     driver.close()
+
+
+CREDENTIALS = ApiCredentials(key=Secret("k-7f3a11"), secret=Secret("c2VjcmV0LTk5"), passphrase=Secret("p-5b60d2"))
+SECRETS = ("k-7f3a11", "c2VjcmV0LTk5", "p-5b60d2")
+
+
+class Streams:
+    """Makes user streams that wait but a moment, and closes them when the test is over."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.jitter: Callable[[float], float] = Jitter()
+        self._made: list[PolymarketUserStream] = []
+
+    def make(self, url: str = "", **timings: Any) -> PolymarketUserStream:
+        wallet = msgspec.structs.replace(SETTINGS.wallets[0], credentials=CREDENTIALS)
+        settings = msgspec.structs.replace(SETTINGS, user_ws_url=url or self.url, wallets=(wallet,))
+        stream = PolymarketUserStream(settings, "main", now_ms, StreamTimings(**timings), self.jitter)
+        self._made.append(stream)
+        return stream
+
+    @property
+    def ceilings(self) -> list[float]:
+        assert isinstance(self.jitter, Jitter)
+        return self.jitter.ceilings
+
+    def close(self) -> None:
+        for stream in self._made:
+            stream.close()
+
+
+@pytest.fixture
+def channel() -> Iterator[Channel]:
+    channel = Channel()
+    yield channel
+    channel.stop()
+
+
+@pytest.fixture
+def streams(channel: Channel) -> Iterator[Streams]:
+    streams = Streams(channel.url)
+    yield streams
+    streams.close()

@@ -21,6 +21,7 @@ from messages.reads import (
     ReadOpenOrders,
     ReadOrder,
     ReadPositions,
+    ReadReceipt,
     ReadTrades,
 )
 from polymarket.reading import ReadResult
@@ -37,6 +38,7 @@ EVERY_READ: dict[Source, Read] = {
     Source.DATA_POSITIONS: ReadPositions(wallet="main"),
     Source.GAMMA_MARKETS: ReadMarkets(wallet="main", condition_ids=("0x1",)),
     Source.CHAIN_BALANCES: ReadBalances(wallet="main", tokens=()),
+    Source.CHAIN_RECEIPT: ReadReceipt(wallet="main", transaction_hash="0x1"),
 }
 
 

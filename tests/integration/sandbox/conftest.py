@@ -28,7 +28,7 @@ def sandbox() -> Iterator[SandboxProcess]:
 def still(sandbox: SandboxProcess) -> Iterator[SandboxProcess]:
     """The sandbox begun anew with its time standing still, no faults and default settings."""
     sandbox.control.clear_faults()
-    sandbox.control.settings(page_size=100, data_lag_blocks=0, latency_ms=0)
+    sandbox.control.settings(page_size=100, data_lag_blocks=0, latency_ms=0, first_frame_ms=10_000)
     sandbox.control.reseed(7)
     sandbox.control.pause()
     yield sandbox

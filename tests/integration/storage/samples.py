@@ -84,6 +84,7 @@ def order(**changes: object) -> OrderRow:
         created_at_ms=AT_MS - 5,
         first_seen_at_ms=AT_MS,
         closed_at_ms=None,
+        ended_because="",
     )
     return msgspec.structs.replace(row, **changes)
 
@@ -108,6 +109,8 @@ def fill(number: int = 1, **changes: object) -> FillRow:
         owner="11111111-2222-3333-4444-555555555555",
         transaction_hash=None,
         settled_by="",
+        fee_rate_micro=None,
+        fee_exponent=None,
         matched_at_ns=(AT_MS + number) * 1_000_000 + 999,
         matched_at_ms=AT_MS + number,
         booked_at_ms=AT_MS + number,

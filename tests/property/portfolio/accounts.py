@@ -20,6 +20,7 @@ from portfolio.invariants import accounting_breaches, stored_breaches, unique_en
 from portfolio.market import Step, transition
 from portfolio.outcomes import AdjustmentRow, FillRow
 from portfolio.position import fold
+from portfolio.provisional import PROVISIONAL
 from portfolio.state import MarketState, digest
 from portfolio.trades import TradeLeg
 from portfolio.views import ChainView, ExternalView, ViewPolicy
@@ -147,9 +148,12 @@ class Listener:
         return step
 
     def _first_sight(self, row: FillRow) -> None:
-        """A fill counts as it was booked; what becomes of it later is stated by rows of its own."""
+        """A fill counts as it was booked; what becomes of it later is stated by rows of its own.
+
+        The notice of what an order shows beyond its trades is no fill: that is booked by such rows alone (D-03).
+        """
         key = (row.trade_id, row.order_id)
-        if key not in self.seen and row.state.effective:
+        if key not in self.seen and row.state.effective and row.trade_id != PROVISIONAL:
             signed = row.size_micro if row.side is Side.BUY else -row.size_micro
             self._add(row.token_id, signed, row.realized_pnl_micro)
         self.seen.add(key)

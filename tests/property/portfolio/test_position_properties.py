@@ -21,7 +21,7 @@ from portfolio.invariants import (
     unique_entries,
 )
 from portfolio.negrisk import OutcomeHolding, vector
-from portfolio.position import Folded, Position, economic_order, effective, fold, settled
+from portfolio.position import Folded, Position, applied, economic_order, effective, fold, settled
 from tests.property.portfolio.ledgers import (
     EVENT_NO,
     EVENT_YES,
@@ -56,6 +56,22 @@ def test_a_fold_from_a_checkpoint_equals_the_fold_over_all(entries: list[Entry],
     assert head.effects + tail.effects == whole.effects
     assert head.shortfalls + tail.shortfalls == whole.shortfalls
     assert sum_breaches(tail, head.by_token()) == ()
+
+
+@pytest.mark.req("L-19", "L-20")
+@given(LEDGERS)
+def test_entries_applied_one_by_one_equal_the_fold(entries: list[Entry]) -> None:
+    positions: dict[str, Position] = {}
+    steps = []
+    for entry in economic_order(entries):
+        step = applied(entry, positions)
+        alone = fold((entry,), positions)
+        assert (step.positions, step.effects, step.shortfalls) == (alone.by_token(), alone.effects, alone.shortfalls)
+        positions = step.positions
+        steps.append(step)
+    whole = fold(entries)
+    assert positions == whole.by_token()
+    assert tuple(effect for step in steps for effect in step.effects) == whole.effects
 
 
 @pytest.mark.req("L-09", "L-10", "L-11", "L-21")

@@ -14,12 +14,26 @@ import msgspec
 import pytest
 
 from polymarket import payloads
-from portfolio.facts import DataPosition, MarketMeta, OpenOrder, OrderStatus, Role, Side, Trade, TradeStatus
+from polymarket.rpc import parse_receipt, rpc_request
+from portfolio.facts import (
+    DataPosition,
+    MarketMeta,
+    OpenOrder,
+    OrderStatus,
+    Receipt,
+    ReceiptStatus,
+    Role,
+    Side,
+    Trade,
+    TradeStatus,
+)
+from tests.unit.polymarket.script import response
 
 DATA = Path(__file__).parents[2] / "data"
 CONTRACTS = payloads.TokenContracts(v1="0xCTF", v2="0xPM")
 TRUMP = "0xdd22472e552920b8438158ea7238bfadfa4f736aa4cee91a6b86c39ead110917"
 YES = "21742633143463906290569050155826241533067272736897614950488156847949938836455"
+MINTED = "0xb5d41ea99c0da1265fd68c8ef21a185089b5a2d45fc594d7e813cb6a3ca9e6ed"
 NO = "48331043336612883890938759509493159234755048973500640148014422747788308965732"
 
 NOT_MET = {
@@ -33,7 +47,6 @@ NOT_MET = {
     "nautilus_http/events_list.json": "events are not read, and these markets lack their tokens",
     "nautilus_http/trades.json": "the Data API's first version is retired",
     "receipts/polygon_logs.json": "logs are not read",
-    "receipts/polygon_receipt_b5d41ea9.json": "receipts are not read",
 }
 
 
@@ -209,6 +222,16 @@ def hundred_markets(value: list[Any]) -> None:
     assert [t.price_micro for t in found[0].tokens] == [0, 1_000_000]
 
 
+def receipt(raw: bytes) -> Any:
+    wanted = rpc_request("http://rpc", "eth_getTransactionReceipt", MINTED)
+    return parse_receipt(wanted, response({"jsonrpc": "2.0", "id": 1, "result": json.loads(raw)}), MINTED)
+
+
+def mint_match(value: Receipt) -> None:
+    assert (value.transaction_hash, value.status) == (MINTED, ReceiptStatus.SUCCEEDED)
+    assert value.block_number == 0x533B9ED
+
+
 Parse = Callable[[bytes], Any]
 Check = Callable[[Any], None]
 
@@ -240,6 +263,7 @@ MET: dict[str, tuple[Parse, Check]] = {
     "nautilus_ws/user_trade1.json": (trade, trade_of_six),
     "nautilus_ws/user_trade2.json": (trade, trade_as_taker),
     "nautilus_ws/user_trade3.json": (trade, trade_as_maker),
+    "receipts/polygon_receipt_b5d41ea9.json": (receipt, mint_match),
 }
 
 

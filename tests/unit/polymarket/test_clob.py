@@ -306,6 +306,21 @@ def test_trades_are_asked_for_from_the_second_before_and_never_filtered_by_token
     assert dict(played.requests[0].params) == {"next_cursor": "MA=="}
 
 
+@pytest.mark.req("R-10", "X-09")
+def test_trades_of_one_market_or_of_one_id_are_asked_for_by_it_and_the_certificate_says_so() -> None:
+    condition = "0x" + "c" * 64
+    read = ReadTrades(wallet="main", after_s=1_700_000_000, condition_id=condition)
+    result, played = play(read_trades(SETTINGS, read, CONTEXT), in_turn(page([trade_row(1)])))
+    assert dict(played.requests[0].params) == {"after": "1699999999", "market": condition, "next_cursor": "MA=="}
+    assert completed(result).certificate.parameters == (
+        ("wallet", "main"), ("after_s", "1700000000"), ("market", condition),
+    )  # fmt: skip
+    read = ReadTrades(wallet="main", after_s=0, trade_id="t-1")
+    result, played = play(read_trades(SETTINGS, read, CONTEXT), in_turn(page([trade_row(1)])))
+    assert dict(played.requests[0].params) == {"id": "t-1", "next_cursor": "MA=="}
+    assert completed(result).certificate.parameters == (("wallet", "main"), ("after_s", "0"), ("id", "t-1"))
+
+
 @pytest.mark.req("R-30")
 def test_trades_that_repeat_between_pages_are_read_again_and_counted_once() -> None:
     first = (page([trade_row(2)], "Mg=="), page([trade_row(2), trade_row(1)]))

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from portfolio.entries import Adjustment
-from portfolio.events import FillSeen, MarketDefined, MarketEvent
+from portfolio.events import FillChecked, FillSeen, MarketDefined, MarketEvent, OrderChecked, OrderSeen
 from portfolio.facts import (
     DataPosition,
     MarketMeta,
@@ -191,6 +191,21 @@ class Book:
         for each in legs:
             self.tell(FillSeen(leg=each, feed=feed))
         return self.step
+
+    def show(self, *orders: OpenOrder, at_ms: int | None = None, feed: str = "stream") -> Step:
+        """Messages about orders, as they stood at ``at_ms`` (now, where it is not given)."""
+        for each in orders:
+            self.tell(OrderSeen(order=each, at_ms=self.now_ms if at_ms is None else at_ms, feed=feed))
+        return self.step
+
+    def check(self, trade_id: str = "t1", **given: Any) -> Step:
+        """The fill was looked up again: the exchange shows nothing, the chain nothing, unless ``given`` says so."""
+        values: dict[str, Any] = {"order_id": "o1", "status": None, "receipt": None, "chain_asked": True}
+        return self.tell(FillChecked(trade_id=trade_id, ttl_ms=15 * MINUTE, **(values | given)))
+
+    def check_order(self, found: OpenOrder | None, order_id: str = "o1") -> Step:
+        """The order was looked up again because it shows more than its trades."""
+        return self.tell(OrderChecked(order_id=order_id, order=found, ttl_ms=15 * MINUTE))
 
     def look(self, chain: ChainView | None = None, **given: Any) -> ViewResult:
         """One cycle's view; time passes to the block's, and each view is a cycle of its own."""

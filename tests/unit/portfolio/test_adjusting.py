@@ -142,8 +142,8 @@ def test_a_conversion_of_tokens_without_metadata_keeps_the_order_of_their_ids() 
     ]
     told = (hint(Cause.CONVERTED, 1, "", b=-1, a=-1, z=1),)
     view = ExternalView(cycle_id="c", base_version=0, synced_at_ms=0, policy=ViewPolicy(), hints=told)
-    applied, effects = apply_confirmed(draft, view, confirmed, told)
-    assert [effect.token_id for effect in effects] == ["a", "b", "z"]
+    applied = apply_confirmed(draft, view, confirmed, told)
+    assert [effect.token_id for effect in draft.effects] == ["a", "b", "z"]
     assert [done.condition_id for done in applied] == ["", "", ""]
 
 

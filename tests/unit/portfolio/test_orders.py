@@ -160,11 +160,11 @@ def test_a_matched_size_is_drift_only_for_what_no_booked_fill_explains() -> None
 
 
 def test_a_changed_state_alone_is_written_without_a_delta() -> None:
-    book = book_with()
-    result = told(book, order(status=OrderStatus.DELAYED))
+    book = book_with(order(status=OrderStatus.DELAYED))
+    result = told(book, order(status=OrderStatus.LIVE))
     assert result.deltas == ()
     (row,) = book.last(OrderRow)
-    assert row.status is OrderStatus.DELAYED
+    assert row.status is OrderStatus.LIVE
 
 
 @pytest.mark.req("L-06", "L-08")

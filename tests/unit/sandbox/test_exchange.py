@@ -200,14 +200,17 @@ def test_a_trade_lives_from_matched_over_mined_to_confirmed(here: World) -> None
     assert trade.status == CONFIRMED
 
 
-def test_a_trade_fails_on_request_and_leaves_no_trace_on_the_chain(here: World) -> None:
+def test_a_trade_fails_on_request_and_leaves_on_the_chain_a_transaction_that_did_nothing(here: World) -> None:
     order = here.exchange.live_orders(here.wallet.address)[0]
     cash, tokens = here.cash(), here.books.tokens
     made = act(here, FillOrder(order_id=order.order_id, size="20"))
     act(here, FailTrade(trade_id=str(made["trade_id"])))
     here.mine()
     trade = here.exchange.trades[str(made["trade_id"])]
-    assert (trade.status, trade.transaction_hash) == (FAILED, "")
+    receipt = here.chain.receipt(trade.transaction_hash)
+    assert receipt is not None
+    assert (trade.status, receipt.block, receipt.succeeded) == (FAILED, here.chain.head.number, False)
+    assert trade.transaction_hash in here.chain.head.transactions
     assert (here.cash(), here.books.tokens) == (cash, tokens)
     assert order.matched == 20 * SHARE, "what was matched stays matched; only the fill is undone (D-03)"
 

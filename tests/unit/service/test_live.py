@@ -21,6 +21,8 @@ class FakeQueries:
 
     def __init__(self) -> None:
         self.stored: dict[ReportKind, list[dict[str, Any]]] = {ReportKind.SETTLEMENT: [], ReportKind.OPERATIONS: []}
+        self.observations: list[dict[str, Any]] = []
+        self.fill_rows: list[dict[str, Any]] = []
 
     def add(self, kind: ReportKind, document: dict[str, Any]) -> None:
         self.stored[kind].append(document)
@@ -30,6 +32,14 @@ class FakeQueries:
         rows = [row for row in self.stored[kind] if row["synced_at_ms"] >= since]
         rows = [row for row in rows if selection.wallet in {None, row["wallet"]}]
         return sorted(rows, key=lambda row: -row["synced_at_ms"])
+
+    def fill_observations(self, selection: Selection) -> list[dict[str, Any]]:
+        rows = [row for row in self.observations if row["at_ms"] >= (selection.since_ms or 0)]
+        return sorted(rows, key=lambda row: -row["at_ms"])
+
+    def fills(self, selection: Selection) -> list[dict[str, Any]]:
+        assert selection.limit is not None
+        return self.fill_rows
 
 
 def operations(at_ms: int, **changes: object) -> dict[str, Any]:
@@ -129,3 +139,26 @@ def test_the_panel_shows_cycles_and_findings_in_place() -> None:
     shown = out.getvalue()
     for words in ("drift max pUSD", "71234567", "something happened"):
         assert words in shown
+
+
+def observed(at_ms: int, status: str, feed: str) -> dict[str, Any]:
+    return {"trade_id": "t1", "order_id": "o1", "status": status, "feed": feed, "at_ms": at_ms}
+
+
+@pytest.mark.req("L-01", "L-03")
+def test_each_status_of_a_fill_is_told_once_by_the_feed_that_showed_it_first() -> None:
+    queries = FakeQueries()
+    fill = {"trade_id": "t1", "order_id": "o1", "side": "BUY", "size_micro": 10_000_000, "price_micro": 410_000}
+    queries.fill_rows = [{**fill, "condition_id": "0xc0", "matched_at_ms": 1_000, "state": "OBSERVED"}]
+    queries.observations = [observed(1_200, "MATCHED", "stream"), observed(1_900, "MATCHED", "poll")]
+    follower = Follower(queries)  # type: ignore[arg-type]
+    (line,) = follower.look()
+    assert line.kind is Kind.FILL
+    assert "10.0 at 0.41" in line.text
+    assert "MATCHED   by stream" in line.text
+    assert "0.2 s after the match" in line.text
+    assert line.text.endswith("OBSERVED")
+    assert follower.look() == []
+    queries.observations.append(observed(3_000, "CONFIRMED", "poll"))
+    queries.fill_rows[0]["state"] = "SETTLED"
+    assert [line.text.partition("→")[2].strip() for line in follower.look()] == ["SETTLED"]

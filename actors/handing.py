@@ -1,0 +1,85 @@
+"""Which market gets what a feed showed, once: the directory, and what this life of the process has told already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+import msgspec
+
+from actors.outflow import Outflow
+from messages.addresses import market_address
+from portfolio.booking import STATUS_RANK
+from portfolio.events import FillSeen, OrderSeen
+from portfolio.facts import OrderMessage
+from portfolio.trades import TradeLeg
+
+HOMELESS_MAX = 1_000
+"""Stream events of conditions without metadata that are kept; more are left to the next poll."""
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """Who the wallet is on the exchange: the funder's address and the configured API keys (R-21).
+
+    ``opened``: its first cycle was durable in an earlier life (R-23).
+    """
+
+    wallet: str
+    address: str
+    api_keys: tuple[str, ...]
+    opened: bool = True
+
+
+class Handing:
+    """Tells markets their legs and orders through the outflow."""
+
+    def __init__(self, identity: Identity, outflow: Outflow) -> None:
+        self._wallet = identity.wallet
+        self._outflow = outflow
+        self._markets: dict[str, str] = {}
+        self._told: dict[tuple[str, str], TradeLeg] = {}
+        self._homeless: list[tuple[str, Callable[[], object]]] = []
+
+    def learn(self, entries: Collection[tuple[str, str]]) -> None:
+        """Where conditions belong; what waited for them goes on."""
+        self._markets.update(entries)
+        waiting, self._homeless = self._homeless, []
+        for condition_id, hand_on in waiting:
+            if condition_id in self._markets:
+                hand_on()
+            else:
+                self._homeless.append((condition_id, hand_on))
+
+    def knows(self, condition_id: str) -> bool:
+        """Whether the condition's market is known."""
+        return condition_id in self._markets
+
+    def keep(self, condition_id: str, hand_on: Callable[[], object]) -> None:
+        """Call ``hand_on`` when the condition's market is known; the oldest are dropped, a poll shows them again."""
+        self._homeless = [*self._homeless[1 - HOMELESS_MAX :], (condition_id, hand_on)]
+
+    def leg(self, leg: TradeLeg, feed: str) -> bool:
+        """Tell the market, unless it was told the same or a later status; whether the leg was never seen before."""
+        key = (leg.trade_id, leg.order_id)
+        told = self._told.get(key)
+        if told is not None and (told == leg or STATUS_RANK[leg.status] < STATUS_RANK[told.status]):
+            return False
+        self._told[key] = leg
+        self._outflow.put(market_address(self._wallet, self._markets[leg.condition_id]), FillSeen(leg=leg, feed=feed))
+        return told is None
+
+    def order(self, message: OrderMessage, feed: str) -> None:
+        """Tell the market of an order as it stood."""
+        market = market_address(self._wallet, self._markets[message.order.condition_id])
+        self._outflow.put(market, OrderSeen(order=message.order, at_ms=message.at_ms, feed=feed))
+
+    def seen(self, leg: TradeLeg) -> bool:
+        """Whether the leg was told before, in any status."""
+        return (leg.trade_id, leg.order_id) in self._told
+
+    def forget_before(self, horizon_ns: int) -> None:
+        """Forget legs matched before; the ledger's keys recognise them for ever."""
+        self._told = {key: leg for key, leg in self._told.items() if leg.matched_at_ns >= horizon_ns}
+
+    def forget(self) -> None:
+        """Forget what was told: a market may have lost it."""
+        self._told.clear()

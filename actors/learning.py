@@ -1,0 +1,55 @@
+"""What the coordinator learns beside a cycle: metadata that trades wait for, and fills that are overdue.
+
+Both go on between two cycles as well; neither holds a cycle up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from actors.gathering import Cycle
+from actors.stages import CycleStages
+from messages.addresses import ingest_address
+from messages.cycle import MarketsNeeded
+from messages.feeding import CheckOverdue, OverdueFill
+from messages.reads import MarketsAnswer, ReadCompleted, ReadFailed, ReadMarkets
+from portfolio.facts import MarketMeta
+
+
+class LearningStages(CycleStages):
+    """The stages of a cycle, and what is asked beside them."""
+
+    def _learn(self, metas: Sequence[MarketMeta]) -> None:
+        """Register conditions, start their markets, hand them their metadata (D-01)."""
+        event = self._directory.registration(self._state.directory, metas)
+        if event is not None:
+            self._apply(event)
+        self._directory.hand_out(self._state.directory, metas)
+
+    def _needed(self, message: MarketsNeeded) -> None:
+        """Trades or orders wait at the ingest for these conditions, in a cycle or between two."""
+        name = self._directory.need(self._state.directory, message.condition_ids)
+        if name is not None:
+            unknown = tuple(one for one in message.condition_ids if one not in self._state.directory)
+            read = ReadMarkets(wallet=self._state.wallet, condition_ids=unknown)
+            self._reads.request(read, lambda answer: self.tell(self.address, answer), name)
+
+    def _need_answered(self, message: ReadCompleted | ReadFailed) -> None:
+        if isinstance(message, ReadFailed):
+            self.log.warning("metadata_not_read", source=message.source.value, detail=message.detail)
+        elif isinstance(message.answer, MarketsAnswer):
+            self._learn(message.answer.markets)
+        self._directory.answer_need(self._state.directory, message.correlation)
+
+    def _look_for_overdue(self, running: Cycle, now_ms: int) -> None:
+        """Have fills looked up that did not settle within their time to live (R-10)."""
+        ttl_ms = self._settings.fill_ttl_ms
+        overdue = tuple(
+            OverdueFill(market_id=image.market_id, trade_id=fill.trade_id, order_id=fill.order_id)
+            for image in running.sorted_images()
+            for token in image.tokens
+            for fill in token.unproven
+            if not fill.confirmed and now_ms >= max(fill.matched_at_ms + ttl_ms, fill.not_before_ms)
+        )
+        if overdue:
+            self.tell(ingest_address(self._state.wallet), CheckOverdue(fills=overdue, ttl_ms=ttl_ms))
