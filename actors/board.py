@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from actors.streaming import StreamShown
+from portfolio.cycle import ReferencePrice
 from portfolio.facts import Balances
 from portfolio.gate import GateState, Liveness
 from portfolio.outcomes import CycleStatus, OperationsReport
@@ -16,7 +17,11 @@ from portfolio.wallet import WalletState
 
 
 class SyncShown(msgspec.Struct, frozen=True, kw_only=True):
-    """What a coordinator shows. ``clob_down_since_ms`` is None while the CLOB answers."""
+    """What a coordinator shows. ``clob_down_since_ms`` is None while the CLOB answers.
+
+    ``prices`` are by token, as the last comparison used them at ``priced_at_ms``; those from metadata are as old as
+    ``metadata_at_ms``.
+    """
 
     wallet: WalletState
     report: OperationsReport | None = None
@@ -25,7 +30,9 @@ class SyncShown(msgspec.Struct, frozen=True, kw_only=True):
     rpc_up: bool = True
     data_api_up: bool = True
     images: tuple[MarketImage, ...] = ()
-    prices: dict[str, int] = {}
+    prices: dict[str, ReferencePrice] = {}
+    priced_at_ms: int = 0
+    metadata_at_ms: int = 0
     balances: Balances | None = None
 
 
@@ -75,7 +82,8 @@ class Board:
         """The facts that the trade gate judges (R-14)."""
         shown = self.sync.get(wallet)
         completed = shown.completed_at_ms if shown is not None else None
-        halted = tuple(image.market_id for image in shown.images if image.halted) if shown is not None else ()
+        images = shown.images if shown is not None else ()
+        halted = tuple(image.market_id for image in images if image.halted)
         return Liveness(
             first_cycle_complete=shown is not None and shown.wallet.opened and completed is not None,
             completed_cycle_age_ms=None if completed is None else max(0, now_ms - completed),
@@ -86,4 +94,5 @@ class Board:
             apply_without_rpc=apply_without_rpc,
             halted_markets=(*halted, *self.quarantined),
             lease_held=self.lease_held,
+            short_markets=tuple(image.market_id for image in images if image.short),
         )

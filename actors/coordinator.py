@@ -151,14 +151,6 @@ class SyncCoordinator(LearningStages):
         self.later(self._settings.deadline_ms, CycleDeadline(cycle_id=cycle_id))
         self._snapshot(self._cycle, now_ms)
 
-    def _image(self, message: ImageTaken, now_ms: int) -> None:
-        running = self._cycle
-        if running is None or message.cycle_id != running.cycle_id:
-            return
-        running.images[message.image.market_id] = message.image
-        running.awaiting.discard(f"image:{message.image.market_id}")
-        self._move_on(running, now_ms)
-
     # -- answers --------------------------------------------------------------------------------------------------
 
     def _answered(self, message: ReadCompleted | ReadFailed, now_ms: int) -> None:

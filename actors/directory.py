@@ -34,14 +34,14 @@ class Directory:
         self._ensure = ensure
         self._needs: dict[str, tuple[str, ...]] = {}
         self._numbers = itertools.count(1)
-        self._read_at_ms: int | None = None
+        self.read_at_ms: int | None = None
         self.metas: dict[str, MarketMeta] = {}
 
     def due(self, now_ms: int, *, forced: bool) -> bool:
         """Whether all metadata is to be read again; notes that it is."""
-        overdue = self._read_at_ms is None or now_ms - self._read_at_ms >= METADATA_REFRESH_MS
+        overdue = self.read_at_ms is None or now_ms - self.read_at_ms >= METADATA_REFRESH_MS
         if overdue or forced:
-            self._read_at_ms = now_ms
+            self.read_at_ms = now_ms
         return overdue or forced
 
     def registration(self, entries: Entries, metas: Iterable[MarketMeta]) -> MarketsRegistered | None:

@@ -1,6 +1,6 @@
-"""What the coordinator learns beside a cycle: metadata that trades wait for, and fills that are overdue.
+"""What the coordinator is told: images, metadata that trades wait for; and whom it tells of fills that are overdue.
 
-Both go on between two cycles as well; neither holds a cycle up.
+Metadata is learned between two cycles as well, and nothing of it holds a cycle up.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from actors.gathering import Cycle
 from actors.stages import CycleStages
 from messages.addresses import ingest_address
-from messages.cycle import MarketsNeeded
+from messages.cycle import ImageTaken, MarketsNeeded
 from messages.feeding import CheckOverdue, OverdueFill
 from messages.reads import MarketsAnswer, ReadCompleted, ReadFailed, ReadMarkets
 from portfolio.facts import MarketMeta
@@ -18,6 +18,14 @@ from portfolio.facts import MarketMeta
 
 class LearningStages(CycleStages):
     """The stages of a cycle, and what is asked beside them."""
+
+    def _image(self, message: ImageTaken, now_ms: int) -> None:
+        running = self._cycle
+        if running is None or message.cycle_id != running.cycle_id:
+            return
+        running.images[message.image.market_id] = message.image
+        running.awaiting.discard(f"image:{message.image.market_id}")
+        self._move_on(running, now_ms)
 
     def _learn(self, metas: Sequence[MarketMeta]) -> None:
         """Register conditions, start their markets, hand them their metadata (D-01)."""

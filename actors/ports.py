@@ -90,6 +90,10 @@ class Metrics(Protocol):
         """Something was dropped, late, repeated or refused; ``name`` is in the catalogue."""
         ...
 
+    def stream_gap(self, gap_ms: int) -> None:
+        """How far the user stream was behind when a reading last proved it."""
+        ...
+
     def known_statuses(self, statuses: Sequence[CycleStatus]) -> None:
         """Initialise every label value to 0 at start, so that first increments fire (R-33)."""
         ...

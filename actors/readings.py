@@ -21,7 +21,7 @@ from actors.streaming import StreamWatch
 from messages.addresses import REPORTER, Address, coordinator_address
 from messages.control import Answer, Backfill, BackfillDone
 from messages.cycle import MarketsKnown, MarketsNeeded, PollDone, PollTrades
-from messages.feeding import Counted
+from messages.feeding import Counted, StreamMeasured
 from messages.reads import Read, ReadCompleted, ReadFailed, ReadTrades, TradesAnswer
 from portfolio.events import CursorAdvanced
 from portfolio.facts import Source, Verdict
@@ -182,6 +182,8 @@ class TradeReadings(DecidingActor):
     def _polled(self, job: TradeJob, poll: PollTrades, now_ms: int) -> None:
         missed = self._watch.judge(now_ms) if job.detail == "" else 0
         self._show()
+        if self._watch.shown.gap_ms is not None:
+            self.tell(REPORTER, StreamMeasured(gap_ms=self._watch.shown.gap_ms))
         if missed:
             self._count(*("stream_missed_fill" for _ in range(missed)))
             self._begin_again(f"{missed} fills were in the exchange's list that the stream did not show")

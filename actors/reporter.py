@@ -11,7 +11,7 @@ from actors.ports import AlertSink, Metrics, Outbox, Replies
 from actors.writer import Delivered, RowsDurable
 from messages.addresses import REPORTER, WRITER
 from messages.control import Answer
-from messages.feeding import Counted
+from messages.feeding import Counted, StreamMeasured
 from portfolio.outcomes import Alert, CycleStatus, DeltaType, IssueRow, OperationsReport, Outcome, SettlementReport
 from portfolio.reasons import ReasonCode
 
@@ -54,6 +54,8 @@ class Reporter(BaseActor):
             case Counted(names=names):
                 for name in names:
                     self._metrics.counted(name)
+            case StreamMeasured(gap_ms=gap_ms):
+                self._metrics.stream_gap(gap_ms)
             case SayAgain():
                 self._say()
             case Answer():

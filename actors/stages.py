@@ -194,8 +194,13 @@ class CycleStages(DecidingActor):
         running.awaiting = {f"view:{market_id}" for market_id in running.plan.views}
         for market_id, view in running.plan.views.items():
             self.tell(market_address(self._state.wallet, market_id), view)
-        shown = {"prices": cycle.reference_prices(images, readings), "balances": running.balances}
-        self._shown = msgspec.structs.replace(self._shown, **shown)
+        self._shown = msgspec.structs.replace(
+            self._shown,
+            prices=cycle.reference_prices(images, readings),
+            priced_at_ms=now_ms,
+            metadata_at_ms=self._directory.read_at_ms or 0,
+            balances=running.balances,
+        )
         self._move_on(running, now_ms)
 
     def _wallet_with_unknown(self, running: Cycle) -> WalletState:

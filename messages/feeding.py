@@ -40,6 +40,12 @@ class CheckOverdue(msgspec.Struct, frozen=True, kw_only=True, tag="check_overdue
     ttl_ms: int
 
 
+class StreamMeasured(msgspec.Struct, frozen=True, kw_only=True, tag="stream_measured"):
+    """How far the user stream was behind the exchange's list when a reading last compared them; 0: not at all."""
+
+    gap_ms: int
+
+
 class Counted(msgspec.Struct, frozen=True, kw_only=True, tag="counted"):
     """Things that were late, repeated, lost or refused, by name; for the metrics (L-05)."""
 

@@ -82,7 +82,7 @@ class UserSocket:
         patience = gevent.Timeout(within_s)
         try:
             with patience:
-                opcode, frame = self._connection.recv_data_frame(control_frame=False)
+                opcode, frame = self._connection.recv_data_frame(control_frame=True)
         except gevent.Timeout as fired:
             if fired is not patience:
                 raise

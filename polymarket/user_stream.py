@@ -128,7 +128,7 @@ class PolymarketUserStream:
     def close(self) -> None:
         """Close for good and return at once. A delivery under way ends undisturbed, and none comes after it."""
         self._closed = True
-        if self._greenlet is not None and not self._delivering:
+        if self._greenlet is not None :
             self._greenlet.kill(block=False)
 
     def _run(self, deliver: Deliver) -> None:

@@ -6,6 +6,7 @@ who is waited for is the coordinator's; whether a difference is applied is each 
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
@@ -39,6 +40,23 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True):
     orders: tuple[OpenOrder, ...]
     orders_read_at_ms: int
     fates: tuple[OrderFate, ...]
+
+
+class PriceSource(enum.StrEnum):
+    """Where a reference price is from. OWN_COST and PAR are no marks: they say nothing of the market (R-03)."""
+
+    PAYOUT = "payout"
+    DATA_API = "data_api"
+    METADATA = "metadata"
+    OWN_COST = "own_cost"
+    PAR = "par"
+
+
+class ReferencePrice(msgspec.Struct, frozen=True, kw_only=True):
+    """What a share is taken to be worth in a cycle, 1e-6 pUSD."""
+
+    price_micro: int
+    source: PriceSource
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
@@ -246,6 +264,7 @@ def _differs(image: MarketImage, view: ExternalView, exams: Sequence[TokenExam])
     shown = view.orders.orders if view.orders is not None else ()
     return (
         image.noted
+        or image.short
         or any(token.pending for token in image.tokens)
         or any(exam.difference_micro != 0 or exam.explained for exam in exams)
         or not orders_agree(image.orders, shown)
@@ -264,7 +283,7 @@ def _average(token: TokenImage) -> int | None:
     return div_half_even(token.cost_basis_micro * MICRO, token.shares_micro)
 
 
-def reference_prices(images: Iterable[MarketImage], readings: Readings) -> dict[str, int]:
+def reference_prices(images: Iterable[MarketImage], readings: Readings) -> dict[str, ReferencePrice]:
     """One price per token for both sides (R-03): payout, else the Data API's, the metadata's, own average, 1."""
     payouts = {payout.condition_id: payout for payout in (readings.balances.payouts if readings.balances else ())}
     marks = {row.token_id: row.price_micro for row in readings.positions or () if row.price_micro is not None}
@@ -275,20 +294,25 @@ def reference_prices(images: Iterable[MarketImage], readings: Readings) -> dict[
     return prices
 
 
-def _price(token: TokenImage, payout: Payout | None, marks: Mapping[str, int | None]) -> int:
+def _price(token: TokenImage, payout: Payout | None, marks: Mapping[str, int]) -> ReferencePrice:
     if payout is not None:
-        return payout.numerators[token.outcome_index] * MICRO // payout.denominator
-    mark = marks.get(token.token_id)
-    if mark is None:
-        mark = token.price_micro
-    if mark is not None:
-        return mark
-    average = _average(token)
-    return average if average is not None else MICRO
+        paid = payout.numerators[token.outcome_index] * MICRO // payout.denominator
+        return ReferencePrice(price_micro=paid, source=PriceSource.PAYOUT)
+    known = (
+        (marks.get(token.token_id), PriceSource.DATA_API),
+        (token.price_micro, PriceSource.METADATA),
+        (_average(token), PriceSource.OWN_COST),
+    )
+    for price, source in known:
+        if price is not None:
+            return ReferencePrice(price_micro=price, source=source)
+    return ReferencePrice(price_micro=MICRO, source=PriceSource.PAR)
 
 
-def _prices_of(image: MarketImage, prices: Mapping[str, int]) -> tuple[TokenPrice, ...]:
-    return tuple(TokenPrice(token_id=token.token_id, price_micro=prices[token.token_id]) for token in image.tokens)
+def _prices_of(image: MarketImage, prices: Mapping[str, ReferencePrice]) -> tuple[TokenPrice, ...]:
+    return tuple(
+        TokenPrice(token_id=token.token_id, price_micro=prices[token.token_id].price_micro) for token in image.tokens
+    )
 
 
 def missing_orders(images: Iterable[MarketImage], shown: Iterable[OpenOrder]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ A pause holds until an operator resumes the strategy by name; nothing resumes by
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import assert_never
 
 import msgspec
@@ -90,6 +90,8 @@ class Liveness(msgspec.Struct, frozen=True, kw_only=True):
     apply_without_rpc: bool
     halted_markets: tuple[str, ...]
     lease_held: bool
+    short_markets: tuple[str, ...] = ()
+    """Markets in which more was sold than is held, as far as is known (R-24)."""
 
 
 class TradeGate(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,7 +143,8 @@ def trade_gate(state: GateState, live: Liveness, strategy_id: str) -> TradeGate:
             "the chain cannot be read and there is no stand-in",
         ),
         (strategy_id in state.paused, _pause_reason(state, strategy_id)),
-        (bool(_halted_of(state, live, strategy_id)), "a market of the strategy is halted"),
+        (bool(_of(state, live.halted_markets, strategy_id)), "a market of the strategy is halted"),
+        (bool(_of(state, live.short_markets, strategy_id)), "a market of the strategy awaits a purchase it sold from"),
         (state.kill_switch, "the kill switch is on"),
     )
     reasons = tuple(reason for applies, reason in checks if applies)
@@ -153,8 +156,8 @@ def _pause_reason(state: GateState, strategy_id: str) -> str:
     return f"paused: {pause.reason}" if pause is not None else ""
 
 
-def _halted_of(state: GateState, live: Liveness, strategy_id: str) -> tuple[str, ...]:
-    return tuple(market for market in live.halted_markets if strategy_id in state.strategies_of((market,)))
+def _of(state: GateState, markets: Iterable[str], strategy_id: str) -> tuple[str, ...]:
+    return tuple(market for market in markets if strategy_id in state.strategies_of((market,)))
 
 
 def _configure(state: GateState, event: GateConfigured, now_ms: int) -> GateStep:

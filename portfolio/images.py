@@ -47,6 +47,7 @@ def image_of(state: MarketState) -> MarketImage:
         noted=bool(state.noted),
         halted=bool(state.halted),
         provisional=bool(provisional),
+        short=bool(state.short_since),
     )
 
 

@@ -40,6 +40,7 @@ class InvariantId(enum.StrEnum):
     CHAIN_MATCH = "INV-16"
     CASH_CONSERVED = "INV-17"
     PAIR_MOVES_TOGETHER = "INV-18"
+    SHORTFALL_PASSES = "INV-19"
 
 
 class Invariant(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +93,9 @@ CATALOGUE: Final[Mapping[InvariantId, Invariant]] = MappingProxyType(
         ),
         InvariantId.PAIR_MOVES_TOGETHER: _critical(
             "R-13", "A split or merge moves YES and NO by its shares, and no other."
+        ),
+        InvariantId.SHORTFALL_PASSES: _critical(
+            "R-24", "Shares of a token, in flight included, are not below zero for longer than the settling window."
         ),
     }
 )
@@ -147,6 +151,12 @@ def settled_breaches(position: Position) -> tuple[Breach, ...]:
         return ()
     detail = "more settled shares left than ever came"
     return (_breach(InvariantId.SETTLED_NOT_NEGATIVE, position.token_id, ">= 0", position.settled_micro, detail),)
+
+
+def shortfall_breaches(position: Position, since_ms: int, now_ms: int) -> tuple[Breach, ...]:
+    """INV-19: a sale seen before its purchase waits for it, but not for ever (R-24). The caller knows the window."""
+    detail = f"short for {now_ms - since_ms} ms; the purchase was not seen"
+    return (_breach(InvariantId.SHORTFALL_PASSES, position.token_id, ">= 0", position.shares_micro, detail),)
 
 
 def _identity_breaches(position: Position) -> tuple[Breach, ...]:

@@ -25,16 +25,17 @@ from portfolio.events import (
     TradeRecorded,
 )
 from portfolio.images import flag_mismatch
-from portfolio.invariants import Breach, accounting_breaches, position_breaches
+from portfolio.invariants import Breach, accounting_breaches, position_breaches, shortfall_breaches
 from portfolio.judging import ViewResult, judge_view
 from portfolio.lifecycle import check_fill, check_order
 from portfolio.orders import see_order
-from portfolio.outcomes import Alert, IssueAction, IssueRow, Outcome, Severity
-from portfolio.reasons import REASONS, IssueType, ReasonCode
+from portfolio.outcomes import Alert, IssueAction, IssueRow, Outcome
+from portfolio.reasons import ISSUES, REASONS, IssueType, ReasonCode
 from portfolio.reconciling import reconcile
 from portfolio.recording import mark_external, record_trade
 from portfolio.rows import changed_positions, meta_rows
 from portfolio.state import Draft, MarketState
+from portfolio.units import format_micro
 from portfolio.views import ExternalView
 
 
@@ -72,7 +73,8 @@ def transition(state: MarketState, event: MarketEvent, now_ms: int) -> Step:
     if refused:
         return Step(state=state, refused=refused)
     draft.rows.extend(changed_positions(draft))
-    _check(draft, _pinned_tokens(event))
+    _note_shortfalls(draft)
+    _check(draft, event)
     counted = tuple(draft.counted)
     if not draft.changed and not draft.rows:
         return Step(state=state, result=result, counted=counted)
@@ -166,11 +168,42 @@ def _unproven(state: MarketState) -> set[str]:
     }
 
 
-def _check(draft: Draft, pinned: Collection[str]) -> None:
-    """Check the invariants after a change; a critical breach halts the market and pages (L-12, L-21)."""
-    if draft.state.halted or not draft.changed:
+def _note_shortfalls(draft: Draft) -> None:
+    """Since when more was sold than is held: the market's gate closes until the purchase is seen (R-24)."""
+    if draft.state.positions is draft.before.positions:
         return
-    breaches = _breaches(draft.state, pinned)
+    known = draft.state.short_since
+    short = {token_id for token_id, position in draft.state.positions.items() if position.shares_micro < 0}
+    if short == known.keys():
+        return
+    for token_id in sorted(short - known.keys()):
+        shares = draft.state.positions[token_id].shares_micro
+        _issue(draft, IssueType.SHORTFALL_PENDING, token_id, ("0.0", format_micro(shares), "sold before it was bought"))
+    draft.put(short_since={token_id: known.get(token_id, draft.now_ms) for token_id in sorted(short)})
+
+
+def _stays_short(draft: Draft, event: MarketEvent) -> tuple[Breach, ...]:
+    """Shortfalls that a cycle finds older than the settling window, and that no pending difference may explain."""
+    if not isinstance(event, ExternalView) or event.chain is None:
+        return ()
+    waiting, now_ms = draft.state.pending, draft.now_ms
+    overdue = (
+        (token_id, since_ms)
+        for token_id, since_ms in draft.state.short_since.items()
+        if now_ms - since_ms >= event.policy.settle_window_ms and token_id not in waiting
+    )
+    return tuple(
+        breach
+        for token_id, since_ms in overdue
+        for breach in shortfall_breaches(draft.state.position(token_id), since_ms, now_ms)
+    )
+
+
+def _check(draft: Draft, event: MarketEvent) -> None:
+    """Check the invariants after a change; a critical breach halts the market and pages (L-12, L-21)."""
+    if draft.state.halted or not (draft.changed or draft.state.short_since):
+        return
+    breaches = (*_breaches(draft.state, _pinned_tokens(event)), *_stays_short(draft, event))
     if breaches:
         first = breaches[0]
         detail = f"{first.invariant_id.value} {first.subject}: expected {first.expected}, was {first.found}"
@@ -200,7 +233,7 @@ def _issue(
         IssueRow(
             wallet=draft.state.wallet,
             type=kind.value,
-            severity=Severity.WARN,
+            severity=ISSUES[kind].severity,
             action=action,
             market_id=draft.state.market_id,
             subject=subject,

@@ -97,7 +97,7 @@ class MarketState(msgspec.Struct, frozen=True, kw_only=True):
 
     ``newest_at`` is the latest economic time among the entries that count, None where none was folded yet: it tells
     without a search whether an entry comes last. ``marks`` are the last few checkpoints of the fold, the oldest first,
-    and ``unmarked`` how many entries came since.
+    and ``unmarked`` how many entries came since. ``short_since`` says when a token's shares fell below zero (R-24).
     """
 
     wallet: str
@@ -117,6 +117,7 @@ class MarketState(msgspec.Struct, frozen=True, kw_only=True):
     newest_at: EconomicTime | None = None
     marks: tuple[Mark, ...] = ()
     unmarked: int = 0
+    short_since: dict[str, int] = {}
 
     def meta_of(self, condition_id: str) -> MarketMeta | None:
         """Metadata of a condition of this market."""

@@ -83,6 +83,8 @@ class MarketImage(msgspec.Struct, frozen=True, kw_only=True):
     halted: bool
     provisional: bool = False
     """Whether an order shows more than its trades: cash cannot be judged to the unit until they are seen (D-03)."""
+    short: bool = False
+    """Whether more was sold than is held, as far as is known: the purchase is awaited (R-24)."""
 
 
 class TokenPrice(msgspec.Struct, frozen=True, kw_only=True):

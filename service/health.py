@@ -38,6 +38,9 @@ class HealthFacts(msgspec.Struct, frozen=True, kw_only=True):
     auto_pause_operator: str = ""
     pending_alerts: int = 0
     quarantined: tuple[str, ...] = ()
+    stream_connected: bool | None = None
+    """Whether the user stream is subscribed; None where none is followed."""
+    stream_gap_ms: int = 0
 
 
 def judge(facts: HealthFacts) -> Health:
@@ -70,6 +73,8 @@ def _own_amber(facts: HealthFacts) -> tuple[str, ...]:
         (bool(facts.halted_markets), f"markets halted: {', '.join(facts.halted_markets)}"),
         (facts.kill_switch, "the kill switch is on: strategies are not paused automatically"),
         (not facts.auto_pause, f"auto_pause_strategy_on_drift is off; {facts.auto_pause_operator} answers for it"),
+        (facts.stream_connected is False, "the user stream is not connected: fills are seen by the next cycle only"),
+        (facts.stream_gap_ms > 0, f"the user stream lost fills: it was {facts.stream_gap_ms} ms behind the trade list"),
         (facts.pending_alerts > 0, f"alerts that no channel took yet: {facts.pending_alerts}"),
     )
     return tuple(text for applies, text in checks if applies)

@@ -218,6 +218,10 @@ class CycleLines:
         """As ``inner``."""
         self._inner.counted(name, count)
 
+    def stream_gap(self, gap_ms: int) -> None:
+        """As ``inner``."""
+        self._inner.stream_gap(gap_ms)
+
     def known_statuses(self, statuses: Sequence[CycleStatus]) -> None:
         """As ``inner``."""
         self._inner.known_statuses(statuses)

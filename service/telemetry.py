@@ -98,6 +98,13 @@ EVENTS = Metric(
     label="event",
     meaning="Things dropped, late, repeated or refused, by what they were.",
 )
+STREAM_GAP = Metric(
+    name=f"{PREFIX}_user_stream_gap_ms",
+    type=MetricType.GAUGE,
+    unit="ms",
+    label="",
+    meaning="How far the user stream was behind the exchange's trade list when a cycle last compared them.",
+)
 CATALOGUE = (
     POSITIONS_SYNCED,
     DISCREPANCY_COUNT,
@@ -107,6 +114,7 @@ CATALOGUE = (
     SYNC_CYCLES,
     ISSUES,
     EVENTS,
+    STREAM_GAP,
 )
 """Every metric there is: the document's six, then ours."""
 
@@ -151,6 +159,10 @@ class StatsdMetrics:
         metric, value = (ISSUES, detail) if kind == "issues" and detail else (EVENTS, name)
         self._client.incr(bucket(metric, value), count)
 
+    def stream_gap(self, gap_ms: int) -> None:
+        """The gauge of the stream's gap."""
+        self._client.gauge(bucket(STREAM_GAP), gap_ms)
+
     def known_statuses(self, statuses: Sequence[CycleStatus]) -> None:
         """Begin every counter of every known label value at 0, so that the first increment is one (R-33)."""
         values: tuple[tuple[Metric, Sequence[str]], ...] = (
@@ -189,6 +201,9 @@ class NoMetrics:
         """Nothing."""
 
     def counted(self, name: str, count: int = 1) -> None:
+        """Nothing."""
+
+    def stream_gap(self, gap_ms: int) -> None:
         """Nothing."""
 
     def known_statuses(self, statuses: Sequence[CycleStatus]) -> None:

@@ -13,8 +13,10 @@ import msgspec
 import peewee as pw
 
 from messages.ledger import GENESIS_HASH
+from portfolio.entries import FillState
 from portfolio.facts import OrderStatus
 from portfolio.outcomes import OrderRow, PositionRow
+from portfolio.provisional import PROVISIONAL
 from storage import documents, tables
 from storage.database import Database
 
@@ -60,6 +62,45 @@ class StateRows(msgspec.Struct, frozen=True, kw_only=True):
     orders: tuple[OrderRow, ...]
 
 
+class FillFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which fills beyond a :class:`Selection`: of an order, in a state; None takes all.
+
+    ``notices`` takes provisional notices too whose trades have taken their place (D-03).
+    """
+
+    order_id: str | None = None
+    state: FillState | None = None
+    notices: bool = False
+
+
+ANY_FILL = FillFilter()
+"""Every fill."""
+
+
+class EntrySums(msgspec.Struct, frozen=True, kw_only=True):
+    """What the entries of one token add up to. Fees are those of fills that count."""
+
+    realized_pnl_micro: int = 0
+    fees_micro: int = 0
+
+
+TokenKey: TypeAlias = tuple[str, str, str, str]
+"""Wallet, market id, condition id, token id."""
+
+
+class Profits(msgspec.Struct, frozen=True, kw_only=True):
+    """Positions, zero ones included, beside the sums of all their entries, all at one moment (L-10).
+
+    ``since`` are the sums of the entries that were booked at ``Selection.since_ms`` or later, None without it.
+    ``titles`` are by wallet and condition.
+    """
+
+    positions: tuple[Record, ...]
+    entries: dict[TokenKey, EntrySums]
+    since: dict[TokenKey, EntrySums] | None
+    titles: dict[tuple[str, str], str]
+
+
 class Queries:
     """The read side of a database."""
 
@@ -97,11 +138,22 @@ class Queries:
             query = query.where(table.status.in_(LIVE_STATUSES) & table.closed_at_ms.is_null())
         return self._all(query.order_by(table.wallet, table.market_id, table.order_id))
 
-    def fills(self, selection: Selection = ALL) -> list[Record]:
-        """Fills, newest match first."""
+    def fills(self, selection: Selection = ALL, chosen: FillFilter = ANY_FILL) -> list[Record]:
+        """Fills, newest match first, each with the feed that showed it first and when, None where none did."""
         table = tables.Fills
-        query = _where(table, selection, "matched_at_ms")
+        query = _chosen(_where(table, selection, "matched_at_ms"), chosen)
+        query = query.select_extend(
+            _first_seen(tables.FillObservations.feed).alias("first_seen_by"),
+            _first_seen(tables.FillObservations.at_ms).alias("first_seen_at_ms"),
+        )
         return self._all(query.order_by(table.matched_at_ns.desc(), table.trade_id, table.order_id))
+
+    def booked_since(self, wallet: str, feed: str, at_ms: int) -> int:
+        """How many fills were booked at ``at_ms`` or later and shown by ``feed`` before any other."""
+        table = tables.Fills
+        mine = (table.wallet == wallet) & (table.booked_at_ms >= at_ms)
+        query = table.select().where(mine & (_first_seen(tables.FillObservations.feed) == feed))
+        return self._database.read(lambda reader: int(query.count(reader)))
 
     def fill_observations(self, selection: Selection = ALL) -> list[Record]:
         """In which statuses fills were seen, by which feed; newest first. They know no market: it is not looked at."""
@@ -114,6 +166,16 @@ class Queries:
         table = tables.Adjustments
         query = _where(table, selection, "at_ms")
         return self._all(query.order_by(table.at_ms.desc(), table.entry_id, table.token_id))
+
+    def adjustment(self, wallet: str, entry_id: str) -> list[Record]:
+        """The rows of one entry, one per token leg."""
+        table = tables.Adjustments
+        mine = (table.wallet == wallet) & (table.entry_id == entry_id)
+        return self._all(table.select().where(mine).order_by(table.market_id, table.token_id))
+
+    def profits(self, selection: Selection = ALL) -> Profits:
+        """Positions and what their entries add up to; ``limit`` is not looked at."""
+        return self._database.read(lambda reader: _profits(reader, selection))
 
     def issues(self, selection: Selection = ALL) -> list[Record]:
         """Integrity issues, newest first."""
@@ -195,6 +257,55 @@ def _where(
 
 def _column(table: type[tables.Row], name: str) -> Any:
     return getattr(table, name)
+
+
+def _chosen(query: pw.ModelSelect[Any], chosen: FillFilter) -> pw.ModelSelect[Any]:
+    table = tables.Fills
+    if chosen.order_id is not None:
+        query = query.where(table.order_id == chosen.order_id)
+    if chosen.state is not None:
+        query = query.where(table.state == chosen.state.value)
+    if not chosen.notices:
+        query = query.where((table.trade_id != PROVISIONAL) | (table.state != FillState.SUPERSEDED.value))
+    return query
+
+
+def _first_seen(column: Any) -> pw.ModelSelect[Any]:
+    """A column of a fill's first observation, as a part of a query on fills."""
+    fill, seen = tables.Fills, tables.FillObservations
+    same = (seen.wallet == fill.wallet) & (seen.trade_id == fill.trade_id) & (seen.order_id == fill.order_id)
+    return seen.select(column).where(same).order_by(seen.at_ms, seen.feed, seen.status).limit(1)
+
+
+def _profits(reader: pw.Database, selection: Selection) -> Profits:
+    everything = msgspec.structs.replace(selection, since_ms=None, limit=None)
+    period = msgspec.structs.replace(selection, limit=None)
+    position, market = tables.Positions, tables.Markets
+    held = _where(position, everything).order_by(position.wallet, position.market_id, position.token_id)
+    known = _records(_where(market, everything), reader)
+    return Profits(
+        positions=tuple(_records(held, reader)),
+        entries=_sums(reader, everything),
+        since=None if selection.since_ms is None else _sums(reader, period),
+        titles={(row["wallet"], row["condition_id"]): row["title"] for row in known},
+    )
+
+
+def _sums(reader: pw.Database, selection: Selection) -> dict[TokenKey, EntrySums]:
+    """Σ over fills, whatever became of them, and over adjustments, which state what became of them (D-02)."""
+    effective = [state.value for state in FillState if state.effective]
+    fee = pw.Case(None, [(tables.Fills.state.in_(effective), tables.Fills.fee_micro)], 0)
+    found: dict[TokenKey, EntrySums] = {}
+    for table, time_column, fees in ((tables.Fills, "booked_at_ms", fee), (tables.Adjustments, "at_ms", pw.Value(0))):
+        key = [_column(table, name) for name in ("wallet", "market_id", "condition_id", "token_id")]
+        sums = (pw.fn.SUM(_column(table, "realized_pnl_micro")), pw.fn.SUM(fees))
+        query = _where(table, selection, time_column).select(*key, *sums).group_by(*key)
+        for *names, realized, paid in query.tuples().execute(reader):
+            before = found.get(tuple(names), EntrySums())
+            found[tuple(names)] = EntrySums(
+                realized_pnl_micro=before.realized_pnl_micro + int(realized), fees_micro=before.fees_micro + int(paid)
+            )
+    return found
 
 
 def _counts(reader: pw.Database) -> dict[str, int]:

@@ -99,7 +99,8 @@ class UserChannel:
 
     def hang_up(self) -> None:
         """Break off every connection."""
-        return
+        for line in list(self._lines):
+            line.cut()
 
     def _listeners(self) -> list[Listener]:
         return [listener for listener in self._lines.values() if listener is not None]

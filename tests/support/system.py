@@ -80,6 +80,7 @@ class RecordingMetrics:
     deltas: list[tuple[DeltaType, int]] = field(default_factory=list)
     paused: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    gaps_ms: list[int] = field(default_factory=list)
 
     def cycle(self, report: OperationsReport) -> None:
         """A cycle."""
@@ -96,6 +97,10 @@ class RecordingMetrics:
     def counted(self, name: str, count: int = 1) -> None:
         """A counter."""
         self.counts[name] += count
+
+    def stream_gap(self, gap_ms: int) -> None:
+        """A gauge."""
+        self.gaps_ms.append(gap_ms)
 
     def known_statuses(self, statuses: Any) -> None:
         """Labels are not looked at here."""

@@ -40,6 +40,12 @@ def ids(messages: list[StreamEvents]) -> list[str]:
     ]
 
 
+def burst(peer: Peer) -> None:
+    """A thousand frames in one go."""
+    peer.socket.sock.sendall(peer.socket.ws.send(TextMessage(data='{"event_type":"book"}')) * 1_000)
+    peer.listen()
+
+
 @pytest.mark.req("R-17", "S-21")
 def test_it_subscribes_to_all_markets_and_sends_nothing_else_but_pings(channel: Channel, streams: Streams) -> None:
     receiver = Receiver()
@@ -131,10 +137,6 @@ def test_a_quiet_connection_outlives_the_patience_that_connecting_had(channel: C
 
 
 def test_a_burst_leaves_their_turns_to_others(channel: Channel, streams: Streams) -> None:
-    def burst(peer: Peer) -> None:
-        peer.socket.sock.sendall(peer.socket.ws.send(TextMessage(data='{"event_type":"book"}')) * 1_000)
-        peer.listen()
-
     turns = 0
 
     def another() -> None:
@@ -241,20 +243,19 @@ def test_reconnect_gives_the_connection_up_and_makes_a_new_one_at_once(channel: 
     assert (streams.ceilings, len(channel.peers)) == ([], 2)
 
 
-def test_reconnect_ends_a_flood_too(channel: Channel, streams: Streams) -> None:
-    def flood(peer: Peer) -> None:
-        while True:
-            peer.send(order_event(peer.number))
-            gevent.sleep(0)
-
-    channel.serve = flood
+def test_what_had_come_before_reconnect_and_was_not_told_is_dropped(channel: Channel, streams: Streams) -> None:
+    channel.serve = burst
     receiver = Receiver()
     stream = streams.make()
-    stream.open(receiver)
-    receiver.wait(StreamEvents, 10)
-    stream.reconnect("enough")
+
+    def giving_up(message: StreamMessage) -> None:
+        receiver(message)
+        if message.connection == 1 and isinstance(message, StreamEvents):
+            stream.reconnect("enough")
+
+    stream.open(giving_up)
     receiver.wait(StreamOpened, 2)
-    assert receiver.of(StreamClosed)[0].reason == "enough"
+    assert [type(message) for message in receiver.messages[:3]] == [StreamOpened, StreamEvents, StreamClosed]
 
 
 def test_a_receiver_may_reconnect_and_close_from_within(channel: Channel, streams: Streams) -> None:
@@ -284,6 +285,36 @@ def test_nothing_is_delivered_after_close(channel: Channel, streams: Streams) ->
     stream.close()
     assert [type(message) for message in receiver.messages] == [StreamOpened]
     assert len(channel.peers) == 1
+
+
+def test_close_in_a_burst_is_the_end_of_it(channel: Channel, streams: Streams) -> None:
+    channel.serve = burst
+    receiver = Receiver()
+    stream = streams.make()
+    stream.open(receiver)
+    receiver.wait(StreamEvents, 10)
+    stream.close()
+    told = len(receiver.messages)
+    until(lambda: not channel.peers[0].socket.connected)
+    assert told == len(receiver.messages) < 1_000
+
+
+def test_close_leaves_a_delivery_under_way_undisturbed(channel: Channel, streams: Streams) -> None:
+    begun, go_on, ended = gevent.event.Event(), gevent.event.Event(), gevent.event.Event()
+
+    def slow(_message: StreamMessage) -> None:
+        begun.set()
+        go_on.wait()
+        ended.set()
+
+    stream = streams.make()
+    stream.open(slow)
+    assert begun.wait(20)
+    stream.close()
+    gevent.sleep(0)
+    go_on.set()
+    assert ended.wait(20)
+    until(lambda: not channel.peers[0].socket.connected)
 
 
 def test_close_ends_a_wait_between_connections(channel: Channel, streams: Streams) -> None:

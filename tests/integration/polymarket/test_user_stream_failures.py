@@ -204,9 +204,11 @@ def test_a_connection_that_goes_wrong_is_ended_with_its_reason_and_a_wait(
     channel.serve = serve  # type: ignore[assignment]  # parametrised
     receiver = Receiver()
     streams.make(max_message_bytes=1_000, stale_s=0.3).open(receiver)
-    receiver.wait(StreamOpened, 3)
-    assert reasons(receiver)[:2] == [reason, reason]
-    assert streams.ceilings == [0.25, 0.5]
+    receiver.wait(StreamOpened, 4)
+    said = reasons(receiver)[:3]
+    assert [text.partition(";")[0] for text in said] == [reason] * 3
+    assert ["credentials" in text for text in said] == [False, False, reason.startswith("the server")]
+    assert streams.ceilings == [0.25, 0.5, 1.0]
 
 
 def test_the_bound_is_on_each_message_and_not_on_all_together(channel: Channel, streams: Streams) -> None:
