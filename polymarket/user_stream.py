@@ -32,7 +32,7 @@ _log = structlog.get_logger(__name__)
 
 
 class StreamTimings(msgspec.Struct, frozen=True, kw_only=True):
-    """How long things may take, in seconds.
+    """How long things may take, in seconds; and the bound on a message, which is not one of time.
 
     ``connect_s`` bounds each step of connecting, twice that all together. ``stale_s`` without a whole message, a PONG
     included, ends a connection. The wait before the n-th repetition is drawn between nothing and ``first_wait_s``
@@ -128,7 +128,7 @@ class PolymarketUserStream:
     def close(self) -> None:
         """Close for good and return at once. A delivery under way ends undisturbed, and none comes after it."""
         self._closed = True
-        if self._greenlet is not None :
+        if self._greenlet is not None and not self._delivering:
             self._greenlet.kill(block=False)
 
     def _run(self, deliver: Deliver) -> None:
