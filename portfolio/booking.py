@@ -175,7 +175,7 @@ def _fee(leg: TradeLeg, rate_micro: int | None, exponent: int | None) -> int:
     if leg.role is not Role.TAKER or rate_micro is None:
         return 0
     schedule = FeeSchedule(rate_micro=rate_micro, exponent=1 if exponent is None else exponent)
-    return taker_fee_micro((Level(shares_micro=size, price_micro=price) for size, price in leg.levels), schedule)
+    return taker_fee_micro([Level(shares_micro=size, price_micro=price) for size, price in leg.levels], schedule)
 
 
 def _state_of(status: TradeStatus) -> FillState:

@@ -58,7 +58,7 @@ class FillState(enum.StrEnum):
 _EFFECTIVE = frozenset({FillState.PROVISIONAL, FillState.OBSERVED, FillState.SETTLED})
 
 
-class EconomicTime(msgspec.Struct, frozen=True, order=True, array_like=True):
+class EconomicTime(msgspec.Struct, frozen=True, gc=False, order=True, array_like=True):
     """When a thing happened, in the order that decides cost (D-02): time, then names that break ties."""
 
     at_ns: int
@@ -66,7 +66,7 @@ class EconomicTime(msgspec.Struct, frozen=True, order=True, array_like=True):
     sub_tie: str = ""
 
 
-class _Entry(msgspec.Struct, frozen=True, kw_only=True):
+class _Entry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """``entry_id`` is a pure function of the content, so that the same fact is the same entry (L-19)."""
 
     entry_id: str

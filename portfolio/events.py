@@ -23,14 +23,14 @@ class MarketDefined(msgspec.Struct, frozen=True, kw_only=True, tag="market_defin
     question_count: int | None = None
 
 
-class FillSeen(msgspec.Struct, frozen=True, kw_only=True, tag="fill_seen"):
+class FillSeen(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="fill_seen"):
     """A leg of a trade was seen by ``feed``: ``stream``, ``poll``, ``backfill``, ``check``. Repetitions do no harm."""
 
     leg: TradeLeg
     feed: str
 
 
-class OrderSeen(msgspec.Struct, frozen=True, kw_only=True, tag="order_seen"):
+class OrderSeen(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="order_seen"):
     """An order of ours was seen by ``feed``, as it stood at ``at_ms`` by the exchange's clock (L-05, L-06)."""
 
     order: OpenOrder

@@ -11,7 +11,7 @@ import enum
 import msgspec
 
 
-class Fact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Fact(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """Base of all facts: immutable, keyword-only."""
 
 

@@ -46,4 +46,4 @@ def taker_fee_micro(levels: Iterable[Level], schedule: FeeSchedule) -> int:
 
     Makers pay no such fee, only one of their builder's, which no public feed shows before the exchange's log.
     """
-    return sum(level_fee_micro(level, schedule) for level in levels)
+    return sum([level_fee_micro(level, schedule) for level in levels])

@@ -59,7 +59,7 @@ class IssueAction(enum.StrEnum):
     REQUIRES_MANUAL = "REQUIRES_MANUAL"
 
 
-class _Row(msgspec.Struct, frozen=True, kw_only=True, tag_field="row"):
+class _Row(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_field="row"):
     """``wallet`` is the configured name."""
 
     wallet: str

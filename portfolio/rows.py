@@ -180,18 +180,23 @@ def changed_positions(draft: Draft) -> tuple[Outcome, ...]:
     if old is new:
         return ()
     # A token whose only fill failed is in no fold any more; its row must still go to zero.
-    changed = sorted(token_id for token_id in {*old, *new} if old.get(token_id) != new.get(token_id))
-    rows = (position_row(draft.state, token_id, draft.now_ms) for token_id in changed)
-    return (*rows, *_restatements(draft, changed))
+    # Most are the very same object, which is quicker to see than equality.
+    moved_on = (token_id for token_id, held in new.items() if old.get(token_id) is not held)
+    changed = [token_id for token_id in moved_on if old.get(token_id) != new[token_id]]
+    changed += [token_id for token_id in old if token_id not in new]
+    changed.sort()
+    rows = [position_row(draft.state, token_id, draft.now_ms) for token_id in changed]
+    # A fill at its order's limit price takes the place of a provisional one and changes no position.
+    moved = sorted({*changed, *(effect.token_id for effect in draft.effects)})
+    return (*rows, *_restatements(draft, moved))
 
 
-def _restatements(draft: Draft, changed: Iterable[str]) -> tuple[AdjustmentRow, ...]:
+def _restatements(draft: Draft, moved: Iterable[str]) -> tuple[AdjustmentRow, ...]:
     before, after, now_ms = draft.before, draft.state, draft.now_ms
     rows: list[AdjustmentRow] = []
-    for token_id in changed:
+    for token_id in moved:
         old, new = before.position(token_id), after.position(token_id)
-        own = [effect for effect in draft.effects if effect.token_id == token_id]
-        shares, cost, proceeds, realized = _difference(old, new, own)
+        shares, cost, proceeds, realized = _difference(old, new, draft.effects)
         if shares == cost == proceeds == realized == 0:
             continue
         place = after.token(token_id)
@@ -216,10 +221,16 @@ def _restatements(draft: Draft, changed: Iterable[str]) -> tuple[AdjustmentRow, 
     return tuple(rows)
 
 
-def _difference(old: Position, new: Position, own: list[EntryEffect]) -> tuple[int, int, int, int]:
-    return (
-        new.shares_micro - old.shares_micro - sum(effect.shares_micro for effect in own),
-        new.cost_basis_micro - old.cost_basis_micro - sum(effect.cost_micro for effect in own),
-        new.proceeds_micro - old.proceeds_micro - sum(effect.proceeds_micro for effect in own),
-        new.realized_pnl_micro - old.realized_pnl_micro - sum(effect.realized_pnl_micro for effect in own),
-    )
+def _difference(old: Position, new: Position, effects: Iterable[EntryEffect]) -> tuple[int, int, int, int]:
+    """What changed of a token beyond the ``effects`` on it: shares, cost, proceeds, realised P&L."""
+    shares = new.shares_micro - old.shares_micro
+    cost = new.cost_basis_micro - old.cost_basis_micro
+    proceeds = new.proceeds_micro - old.proceeds_micro
+    realized = new.realized_pnl_micro - old.realized_pnl_micro
+    for effect in effects:
+        if effect.token_id == new.token_id:
+            shares -= effect.shares_micro
+            cost -= effect.cost_micro
+            proceeds -= effect.proceeds_micro
+            realized -= effect.realized_pnl_micro
+    return shares, cost, proceeds, realized

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from portfolio.entries import Adjustment, Cause, EconomicTime, Entry, Fill
 from portfolio.facts import MarketMeta, Side, TokenMeta, TradeStatus
 from portfolio.outcomes import Outcome
-from portfolio.position import EntryEffect, Folded, Position, effective, fold
+from portfolio.position import EntryEffect, Folded, Position, applied, effective, fold
 from portfolio.provisional import provisional_fills
 from portfolio.views import CauseHint, OrderState
 
@@ -25,7 +25,7 @@ MARK_EVERY = 32
 MARKS_MAX = 4
 
 
-class BookedFill(msgspec.Struct, frozen=True, kw_only=True):
+class BookedFill(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A fill with what is known of it beside the entry. ``proven``: a balance has shown it (X-02).
 
     ``told`` is the (rank, time) of the message that its status and terms are from, ``hash_told`` the (time, rank) of
@@ -121,7 +121,10 @@ class MarketState(msgspec.Struct, frozen=True, kw_only=True):
 
     def meta_of(self, condition_id: str) -> MarketMeta | None:
         """Metadata of a condition of this market."""
-        return next((meta for meta in self.metas if meta.condition_id == condition_id), None)
+        for meta in self.metas:
+            if meta.condition_id == condition_id:
+                return meta
+        return None
 
     def token(self, token_id: str) -> tuple[MarketMeta, TokenMeta] | None:
         """Where a token belongs."""
@@ -133,7 +136,8 @@ class MarketState(msgspec.Struct, frozen=True, kw_only=True):
 
     def position(self, token_id: str) -> Position:
         """The position in a token; an empty one where nothing was ever held."""
-        return self.positions.get(token_id, Position(token_id=token_id))
+        held = self.positions.get(token_id)
+        return Position(token_id=token_id) if held is None else held
 
     def adjusted(self, token_id: str) -> bool:
         """Whether an adjustment of the token stands: its books were opened or corrected before."""
@@ -204,8 +208,8 @@ class Draft:
         if known is None or known >= entry.at:
             return self.refold(entry.at).by_entry().get(entry.entry_id, ())
         state = self.state
-        folded = fold((entry,), state.positions)
-        positions = folded.by_token()
+        folded = applied(entry, state.positions)
+        positions = folded.positions
         if state.unmarked < MARK_EVERY:
             self.put(positions=positions, newest_at=entry.at, unmarked=state.unmarked + 1)
         else:

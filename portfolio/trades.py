@@ -14,7 +14,7 @@ from portfolio.facts import MakerLeg, Role, Side, Trade, TradeStatus
 from portfolio.units import MICRO, mul_price
 
 
-class TradeLeg(msgspec.Struct, frozen=True, kw_only=True):
+class TradeLeg(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One order's part in one trade, as the wallet's ledger sees it; key (trade_id, order_id) (L-01).
 
     ``amount_micro`` is the pUSD paid or received, fee-exclusive. ``levels`` are the (size, price) pairs that the taker

@@ -167,7 +167,7 @@ class ExternalView(msgspec.Struct, frozen=True, kw_only=True, tag="external_view
     own_keys: tuple[str, ...] = ()
 
 
-class OrderState(msgspec.Struct, frozen=True, kw_only=True):
+class OrderState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An order in a market's state; ``status`` is what the exchange says of it.
 
     ``closed_at_ms`` is set only when all its fills are booked too (L-06). ``size_matched_micro`` is the venue's

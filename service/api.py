@@ -34,6 +34,14 @@ class SourceState(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """What a share is worth on the market, 1e-6 pUSD: ``source`` is payout, data_api or metadata, read at ``at_ms``."""
+
+    price_micro: int
+    source: str
+    at_ms: int
+
+
 class ServiceApi(Protocol):
     """The running process. Every method may raise ServiceUnavailable; none of them changes the books directly."""
 
@@ -67,6 +75,10 @@ class ServiceApi(Protocol):
 
     def sources(self) -> tuple[SourceState, ...]:
         """The witnesses as last seen."""
+        ...
+
+    def marks(self) -> dict[str, Mark]:
+        """Marks by token, of the newest comparison; a token without one younger than an hour is absent (R-03)."""
         ...
 
     def kill_switch(self) -> bool:

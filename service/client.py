@@ -17,6 +17,9 @@ TIMEOUT_S = 10.0
 CYCLE_TIMEOUT_S = 120.0
 """For commands that wait for a whole cycle, with the one before it."""
 
+BACKFILL_TIMEOUT_S = 620.0
+"""A little longer than the process itself gives a backfill."""
+
 
 class NotRunning(ServiceError):
     """Nobody listens on the control socket."""

@@ -11,20 +11,25 @@ from gevent.event import AsyncResult
 from messages.addresses import (
     coordinator_address,
     gate_address,
+    ingest_address,
     kind_of,
     market_address,
 )
-from messages.control import Answer, Command, DescribeState, ResumeMarket
+from messages.control import Answer, Backfill, Command, DescribeState, MarkExternal, RecordTrade, ResumeMarket
 from messages.cycle import SyncAsked
 from portfolio.gate import TradeGate, trade_gate
 from portfolio.outcomes import OperationsReport
 from portfolio.reports import render_operations
 from portfolio.thresholds import CRITICAL_DRIFT_MICRO
-from service.api import ServiceUnavailable, SourceState
+from service import pnl
+from service.api import Mark, ServiceUnavailable, SourceState
 from service.config import load
 from service.health import HealthFacts
 from service.wiring import ANSWER_WITHIN_S, Wiring
 from storage.queries import Queries, ReportKind, Selection
+
+BACKFILL_WITHIN_S = 600
+"""Years of trades are thousands of pages."""
 
 
 class Offering(Wiring):
@@ -32,22 +37,26 @@ class Offering(Wiring):
 
     def command(self, command: Command) -> Answer:
         """Hand a command to its actor; the answer comes once what it did is durable."""
-        name = self._wallet.name
-        if isinstance(command, ResumeMarket):
-            address = market_address(name, command.market_id)
-            if not self._post.knows(address):
-                return Answer(request_id="", ok=False, detail=f"no market {command.market_id} is known")
-        else:
-            address = gate_address(name)
+        name, within_s = self._wallet.name, ANSWER_WITHIN_S
+        match command:
+            case ResumeMarket() | RecordTrade() | MarkExternal():
+                address = market_address(name, command.market_id)
+                if not self._post.knows(address):
+                    detail = f"no market {command.market_id} is known; a cycle reads those that the wallet is in"
+                    return Answer(request_id="", ok=False, detail=detail)
+            case Backfill():
+                address, within_s = ingest_address(name), BACKFILL_WITHIN_S
+            case _:
+                address = gate_address(name)
         request_id, result = self._waiters.open()
         self._post.tell(address, msgspec.structs.replace(command, request_id=request_id))
-        return self._wait(result)
+        return self._wait(result, within_s)
 
-    def _wait(self, result: AsyncResult[Answer]) -> Answer:
+    def _wait(self, result: AsyncResult[Answer], within_s: int = ANSWER_WITHIN_S) -> Answer:
         try:
-            answer = result.get(timeout=ANSWER_WITHIN_S)
+            answer = result.get(timeout=within_s)
         except gevent.Timeout as timeout:
-            text = f"no answer within {ANSWER_WITHIN_S} s; look at the log of the service"
+            text = f"no answer within {within_s} s; look at the log of the service"
             raise ServiceUnavailable(text) from timeout
         if answer is None:
             raise ServiceUnavailable("the process is stopping; ask again once it runs")
@@ -148,6 +157,11 @@ class Offering(Wiring):
             )
             for name, is_up in up.items()
         )
+
+    def marks(self) -> dict[str, Mark]:
+        """Marks by token (R-03)."""
+        shown = self._board.sync.get(self._wallet.name)
+        return {} if shown is None else pnl.marks_of(shown, self._clock.now_ms())
 
     def kill_switch(self) -> bool:
         """Whether the kill switch is on."""

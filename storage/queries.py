@@ -23,6 +23,9 @@ from storage.database import Database
 Record: TypeAlias = dict[str, Any]
 """One row: column name → value."""
 
+TRADES_ASKED = 500
+"""Trades whose observations are read by one statement."""
+
 LIVE_STATUSES = tuple(status.value for status in OrderStatus if status.live)
 """Statuses of orders that can still be filled."""
 
@@ -80,12 +83,13 @@ ANY_FILL = FillFilter()
 class EntrySums(msgspec.Struct, frozen=True, kw_only=True):
     """What the entries of one token add up to. Fees are those of fills that count."""
 
+    market_id: str
     realized_pnl_micro: int = 0
     fees_micro: int = 0
 
 
-TokenKey: TypeAlias = tuple[str, str, str, str]
-"""Wallet, market id, condition id, token id."""
+TokenKey: TypeAlias = tuple[str, str]
+"""Wallet and token id."""
 
 
 class Profits(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,21 +143,22 @@ class Queries:
         return self._all(query.order_by(table.wallet, table.market_id, table.order_id))
 
     def fills(self, selection: Selection = ALL, chosen: FillFilter = ANY_FILL) -> list[Record]:
-        """Fills, newest match first, each with the feed that showed it first and when, None where none did."""
+        """Fills, newest match first, each with the feed that showed it first and when, None where none did.
+
+        ``settled_micro`` and ``in_flight_micro`` are the shares of it that count, apart (X-15).
+        """
         table = tables.Fills
         query = _chosen(_where(table, selection, "matched_at_ms"), chosen)
-        query = query.select_extend(
-            _first_seen(tables.FillObservations.feed).alias("first_seen_by"),
-            _first_seen(tables.FillObservations.at_ms).alias("first_seen_at_ms"),
-        )
-        return self._all(query.order_by(table.matched_at_ns.desc(), table.trade_id, table.order_id))
+        query = query.order_by(table.matched_at_ns.desc(), table.trade_id, table.order_id)
+        rows = self._database.read(lambda reader: _seen_first(_records(query, reader), reader))
+        return [{**row, **_settled(row)} for row in rows]
 
     def booked_since(self, wallet: str, feed: str, at_ms: int) -> int:
         """How many fills were booked at ``at_ms`` or later and shown by ``feed`` before any other."""
         table = tables.Fills
-        mine = (table.wallet == wallet) & (table.booked_at_ms >= at_ms)
-        query = table.select().where(mine & (_first_seen(tables.FillObservations.feed) == feed))
-        return self._database.read(lambda reader: int(query.count(reader)))
+        query = table.select().where((table.wallet == wallet) & (table.booked_at_ms >= at_ms))
+        rows = self._database.read(lambda reader: _seen_first(_records(query, reader), reader))
+        return sum(row["first_seen_by"] == feed for row in rows)
 
     def fill_observations(self, selection: Selection = ALL) -> list[Record]:
         """In which statuses fills were seen, by which feed; newest first. They know no market: it is not looked at."""
@@ -270,11 +275,32 @@ def _chosen(query: pw.ModelSelect[Any], chosen: FillFilter) -> pw.ModelSelect[An
     return query
 
 
-def _first_seen(column: Any) -> pw.ModelSelect[Any]:
-    """A column of a fill's first observation, as a part of a query on fills."""
-    fill, seen = tables.Fills, tables.FillObservations
-    same = (seen.wallet == fill.wallet) & (seen.trade_id == fill.trade_id) & (seen.order_id == fill.order_id)
-    return seen.select(column).where(same).order_by(seen.at_ms, seen.feed, seen.status).limit(1)
+def _seen_first(fills: list[Record], reader: pw.Database) -> list[Record]:
+    """The same rows with ``first_seen_by`` and ``first_seen_at_ms``; equal times go by the feed's name."""
+    seen = tables.FillObservations
+    first: dict[tuple[str, str, str], tuple[int, str]] = {}
+    trades = sorted({row["trade_id"] for row in fills})
+    for start in range(0, len(trades), TRADES_ASKED):
+        query = seen.select().where(seen.trade_id.in_(trades[start : start + TRADES_ASKED]))
+        for row in _records(query, reader):
+            sight = (row["at_ms"], row["feed"])
+            first[_fill_key(row)] = min(sight, first.get(_fill_key(row), sight))
+    none = (None, None)
+    return [
+        {**row, "first_seen_by": by, "first_seen_at_ms": at_ms}
+        for row in fills
+        for at_ms, by in [first.get(_fill_key(row), none)]
+    ]
+
+
+def _settled(fill: Record) -> Record:
+    state, size = FillState(fill["state"]), fill["size_micro"]
+    settled = size if state is FillState.SETTLED else 0
+    return {"settled_micro": settled, "in_flight_micro": size - settled if state.effective else 0}
+
+
+def _fill_key(row: Record) -> tuple[str, str, str]:
+    return (row["wallet"], row["trade_id"], row["order_id"])
 
 
 def _profits(reader: pw.Database, selection: Selection) -> Profits:
@@ -297,13 +323,15 @@ def _sums(reader: pw.Database, selection: Selection) -> dict[TokenKey, EntrySums
     fee = pw.Case(None, [(tables.Fills.state.in_(effective), tables.Fills.fee_micro)], 0)
     found: dict[TokenKey, EntrySums] = {}
     for table, time_column, fees in ((tables.Fills, "booked_at_ms", fee), (tables.Adjustments, "at_ms", pw.Value(0))):
-        key = [_column(table, name) for name in ("wallet", "market_id", "condition_id", "token_id")]
+        key = (_column(table, "wallet"), _column(table, "token_id"))
         sums = (pw.fn.SUM(_column(table, "realized_pnl_micro")), pw.fn.SUM(fees))
-        query = _where(table, selection, time_column).select(*key, *sums).group_by(*key)
-        for *names, realized, paid in query.tuples().execute(reader):
-            before = found.get(tuple(names), EntrySums())
-            found[tuple(names)] = EntrySums(
-                realized_pnl_micro=before.realized_pnl_micro + int(realized), fees_micro=before.fees_micro + int(paid)
+        query = _where(table, selection, time_column).select(*key, pw.fn.MIN(_column(table, "market_id")), *sums)
+        for wallet, token_id, market_id, realized, paid in query.group_by(*key).tuples().execute(reader):
+            before = found.get((wallet, token_id), EntrySums(market_id=market_id))
+            found[wallet, token_id] = EntrySums(
+                market_id=before.market_id,
+                realized_pnl_micro=before.realized_pnl_micro + int(realized),
+                fees_micro=before.fees_micro + int(paid),
             )
     return found
 

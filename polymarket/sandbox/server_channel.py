@@ -52,7 +52,8 @@ class UserChannel:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        self._told = sandbox.world.feed.number
+        self._feed = sandbox.world.feed
+        self._told = self._feed.number
         self._lines: dict[_Line, Listener | None] = {}
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -71,16 +72,19 @@ class UserChannel:
         raise BrokenPipeError(errno.EPIPE, "the session is over")
 
     def flush(self) -> None:
-        """Tell what happened since the last time to everybody who listens."""
-        feed = self._sandbox.world.feed
-        fresh, self._told = feed.since(self._told), feed.number
+        """Tell what happened since the last time to everybody who listens; a new world ends all connections."""
+        if self._feed is not self._sandbox.world.feed:
+            self._feed = self._sandbox.world.feed
+            self._told = self._feed.number
+            self.hang_up()
+        fresh, self._told = self._feed.since(self._told), self._feed.number
         for listener in self._listeners():
             listener.release()
             for bulletin in fresh:
                 listener.tell(bulletin)
 
-    def faults_changed(self) -> None:
-        """A fault began, or all ended: connections meet it at once."""
+    def meet_faults(self) -> None:
+        """A fault began: connections meet it at once."""
         for line in list(self._lines):
             cut = self._met("ws_cut") or self._met("down")
             if cut is not None:
@@ -89,13 +93,6 @@ class UserChannel:
         close = self._met("ws_close")
         if close is not None:
             self._close(close, [line for line, listener in self._lines.items() if listener is not None])
-        for listener in self._listeners():
-            listener.release()
-
-    def begin_anew(self) -> None:
-        """The world is another one: nobody's credentials hold, and nothing of it was told."""
-        self.hang_up()
-        self._told = self._sandbox.world.feed.number
 
     def hang_up(self) -> None:
         """Break off every connection."""

@@ -152,13 +152,12 @@ class ControlApi:
         head = self._sandbox.world.chain.head.number
         frozen = {"block": head - spec.blocks, **self._clob.frozen(), **self._gamma.frozen()}
         fault = self._sandbox.board.add(spec, frozen if spec.kind == "stale" else None)
-        self._channel.faults_changed()
+        self._channel.meet_faults()
         return self._fault_row(fault)
 
     def _clear_faults(self) -> Response:
         rows = self._faults()
         self._sandbox.board.clear()
-        self._channel.faults_changed()
         return answer(rows)
 
     def _faults(self) -> list[dict[str, Any]]:
@@ -202,7 +201,6 @@ class ControlApi:
         given = {name: value for name, value in msgspec.structs.asdict(command).items() if value is not None}
         self._sandbox.reset(self._sandbox.world.options.changed(given))
         self._sandbox.board.clear()
-        self._channel.begin_anew()
         return self._sandbox.describe()
 
     def _claim(self, command: Metadata) -> dict[str, Any]:

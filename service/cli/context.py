@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from service.cli.failures import CommandFailed
+
 if TYPE_CHECKING:
+    from messages.control import Command
     from service.client import ControlClient
     from service.config import Config
     from storage.queries import Queries
@@ -46,3 +50,26 @@ def stored_state(config: Config) -> Iterator[Queries]:
         yield Queries(database)
     finally:
         database.close()
+
+
+def obey(config: Config, target: str, body: dict[str, Any], command: Command) -> str:
+    """Have a command obeyed: by the running process, else by taking the lease (D-22); its word on it.
+
+    A refusal is a failure: Refused from the process, CommandFailed without one.
+    """
+    from service.client import NotRunning
+
+    try:
+        return str(control(config).post(target, body)["detail"])
+    except NotRunning:
+        from service.bootstrap import offline_command
+
+        outcome = offline_command(config, command)
+        if not outcome.ok:
+            raise CommandFailed(outcome.detail) from None
+        return outcome.detail
+
+
+def new_id() -> str:
+    """A request id."""
+    return uuid.uuid4().hex

@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import enum
 import getpass
-import uuid
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
 import typer
 
-from service.cli.context import control, load_config, stored_state
-from service.cli.failures import CommandFailed, say
+from service.cli.context import control, load_config, new_id, obey, stored_state
+from service.cli.failures import say
 from service.cli.options import ConfigFile, Json, NeededReason, Reason, ReviewedBy, StrategyId
 from service.cli.output import print_json, put
 
 if TYPE_CHECKING:
-    from messages.control import Command
     from service.config import Config
 
 
@@ -67,9 +65,9 @@ def pause_strategy(
     from messages.control import PauseStrategy
 
     settings = load_config(context, config, secrets_needed=False)
-    command = PauseStrategy(request_id=_id(), strategy_id=strategy_id, operator=reviewed_by, reason=reason)
+    command = PauseStrategy(request_id=new_id(), strategy_id=strategy_id, operator=reviewed_by, reason=reason)
     body = {"operator": reviewed_by, "reason": reason}
-    _obey(settings, f"/v1/strategies/{quote(strategy_id, safe='')}/pause", body, command)
+    obey(settings, f"/v1/strategies/{quote(strategy_id, safe='')}/pause", body, command)
     say(f"strategy {strategy_id} is paused")
 
 
@@ -88,9 +86,9 @@ def resume_strategy(
     from messages.control import ResumeStrategy
 
     settings = load_config(context, config, secrets_needed=False)
-    command = ResumeStrategy(request_id=_id(), strategy_id=strategy_id, operator=reviewed_by, reason=reason)
+    command = ResumeStrategy(request_id=new_id(), strategy_id=strategy_id, operator=reviewed_by, reason=reason)
     body = {"operator": reviewed_by, "reason": reason}
-    _obey(settings, f"/v1/strategies/{quote(strategy_id, safe='')}/resume", body, command)
+    obey(settings, f"/v1/strategies/{quote(strategy_id, safe='')}/resume", body, command)
     say(f"strategy {strategy_id} is resumed")
 
 
@@ -111,9 +109,9 @@ def resume_market(
 
     settings = load_config(context, config, secrets_needed=False)
     name = market.lower()
-    command = ResumeMarket(request_id=_id(), market_id=name, operator=reviewed_by, reason=reason)
+    command = ResumeMarket(request_id=new_id(), market_id=name, operator=reviewed_by, reason=reason)
     body = {"operator": reviewed_by, "reason": reason}
-    _obey(settings, f"/v1/markets/{quote(name, safe='')}/resume", body, command)
+    obey(settings, f"/v1/markets/{quote(name, safe='')}/resume", body, command)
     say(f"market {market} is resumed")
 
 
@@ -136,8 +134,8 @@ def kill_switch(
     else:
         active = action is Wanted.ON
         operator = reviewed_by or getpass.getuser()
-        command = SetKillSwitch(request_id=_id(), active=active, operator=operator, reason=reason)
-        _obey(settings, "/v1/kill-switch", {"active": active, "operator": operator, "reason": reason}, command)
+        command = SetKillSwitch(request_id=new_id(), active=active, operator=operator, reason=reason)
+        obey(settings, "/v1/kill-switch", {"active": active, "operator": operator, "reason": reason}, command)
     if json:
         print_json({"active": active})
     else:
@@ -159,21 +157,3 @@ def _kill_switch_state(settings: Config) -> bool:
 def dump(context: typer.Context, *, config: ConfigFile = None) -> None:
     """Print the state of every actor of the running process, as JSON."""
     print_json(control(load_config(context, config, secrets_needed=False)).get("/v1/dump"))
-
-
-def _obey(settings: Config, target: str, body: dict[str, Any], command: Command) -> None:
-    """To the running process, else by taking the lease; a refusal is a failure."""
-    from service.client import NotRunning
-
-    try:
-        control(settings).post(target, body)
-    except NotRunning:
-        from service.bootstrap import offline_command
-
-        outcome = offline_command(settings, command)
-        if not outcome.ok:
-            raise CommandFailed(outcome.detail) from None
-
-
-def _id() -> str:
-    return uuid.uuid4().hex

@@ -35,6 +35,15 @@ SinceMs = Annotated[
         "--since-ms", min=0, metavar="MS", help="Only from this time on, in ms UTC.", show_default="beginning"
     ),
 ]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        "--since",
+        metavar="TIME",
+        help="Only from this time on: a date or time (UTC), Unix seconds, or how long ago (2h, 3d).",
+        show_default="beginning",
+    ),
+]
 StrategyId = Annotated[str, typer.Option("--strategy-id", metavar="ID", help="The strategy.")]
 ReviewedBy = Annotated[
     str, typer.Option("--reviewed-by", metavar="NAME", help="Who reviewed it and answers for it; is recorded.")

@@ -8,13 +8,19 @@ from typing import Annotated, Any
 import typer
 
 from service.cli.context import control, load_config, stored_state
-from service.cli.options import ConfigFile, Everything, Json, Limit, MarketId, SinceMs, WalletName, Wide
-from service.cli.output import cell, print_json, print_pairs, print_rows
+from service.cli.options import ConfigFile, Everything, Json, Limit, MarketId, Since, SinceMs, WalletName, Wide
+from service.cli.output import cell, moment, print_json, print_pairs, print_rows
+from service.cli.parsing import moment_ms, usage
 
 POSITIONS = "wallet market_id outcome shares_micro settled_micro in_flight_micro cost_basis_micro realized_pnl_micro"
 ORDERS = "wallet market_id order_id side price_micro original_size_micro size_matched_micro status created_at_ms"
-FILLS = "matched_at_ms wallet market_id side price_micro size_micro fee_micro state trade_id"
-ADJUSTMENTS = "at_ms wallet market_id cause size_micro cost_micro realized_pnl_micro estimated evidence"
+ENDED = "closed_at_ms ended_because"
+FILLS = (
+    "matched_at_ms market_id side price_micro size_micro fee_micro state settled first_seen transaction_hash trade_id"
+)
+ADJUSTMENTS = (
+    "at_ms wallet market_id cause size_micro cost_micro realized_pnl_micro estimated evidence operator entry_id"
+)
 ISSUES = "at_ms severity type action wallet market_id before after cause"
 STRATEGIES = "wallet strategy_id paused pause_reason paused_at_ms trade_allowed reasons"
 SETTLEMENTS = (
@@ -32,6 +38,34 @@ class Kind(enum.StrEnum):
     OPERATIONS = "operations"
 
 
+class State(enum.StrEnum):
+    """States of a fill (L-03)."""
+
+    PROVISIONAL = "PROVISIONAL"
+    OBSERVED = "OBSERVED"
+    SETTLED = "SETTLED"
+    FAILED = "FAILED"
+    EXPIRED = "EXPIRED"
+    SUPERSEDED = "SUPERSEDED"
+
+
+StateOption = Annotated[
+    State | None,
+    typer.Option(
+        "--state",
+        metavar="STATE",
+        case_sensitive=False,
+        help="Only PROVISIONAL or OBSERVED (in flight), SETTLED, FAILED, EXPIRED or SUPERSEDED ones.",
+        show_default="all",
+    ),
+]
+OrderId = Annotated[
+    str | None, typer.Option("--order", metavar="ID", help="Only fills of this order.", show_default="all")
+]
+Superseded = Annotated[
+    bool,
+    typer.Option("--all", help="Provisional notices too whose trades have taken their place.", show_default="off"),
+]
 KindOption = Annotated[Kind, typer.Option("--kind", help="One report per delta, or one per cycle.")]
 
 
@@ -110,28 +144,63 @@ def orders(
     wallet: WalletName = None,
     market: MarketId = None,
 ) -> None:
-    """List orders: the live ones, or all that were ever seen."""
+    """List orders: the live ones, or all that were ever seen, with why they ended."""
     with stored_state(load_config(context, config, secrets_needed=False)) as queries:
         rows = queries.orders(_selection(wallet, market), include_closed=everything)
-    _show(rows, ORDERS, "no live orders", json=json, wide=wide)
+    _show(rows, f"{ORDERS} {ENDED}" if everything else ORDERS, "no live orders", json=json, wide=wide)
 
 
-@commands.command(epilog="Example: portfolio-sync fills --limit 20")
+@commands.command(epilog="Example: portfolio-sync fills --since 2h --state OBSERVED")
 def fills(
     context: typer.Context,
     *,
     config: ConfigFile = None,
     json: Json = False,
     wide: Wide = False,
+    everything: Superseded = False,
     wallet: WalletName = None,
     market: MarketId = None,
+    order: OrderId = None,
+    state: StateOption = None,
+    since: Since = None,
     since_ms: SinceMs = None,
     limit: Limit = 100,
 ) -> None:
-    """List fills, newest first, each once, with its state."""
+    """List fills, newest first, each once: its state, whether it is settled, and which feed showed it first."""
+    from portfolio.entries import FillState
+    from storage.queries import FillFilter
+
+    selection = _selection(wallet, market, since_time(since, since_ms), limit)
+    order_id = None if order is None else order.lower()
+    chosen = FillFilter(order_id=order_id, state=None if state is None else FillState(state), notices=everything)
     with stored_state(load_config(context, config, secrets_needed=False)) as queries:
-        rows = queries.fills(_selection(wallet, market, since_ms, limit))
-    _show(rows, FILLS, "no fills", json=json, wide=wide)
+        rows = queries.fills(selection, chosen)
+    if json:
+        print_json(rows)
+    else:
+        several = len({row["wallet"] for row in rows}) > 1
+        columns = f"wallet {FILLS}" if several else FILLS
+        _show([_with_words(row) for row in rows], columns, "no fills", json=False, wide=wide)
+
+
+def _with_words(fill: dict[str, Any]) -> dict[str, Any]:
+    """A fill with what a reader asks of it: does it count yet, and who saw it first."""
+    counts = {"yes": fill["settled_micro"], "in flight": fill["in_flight_micro"]}
+    settled = next((word for word, shares in counts.items() if shares), "no")
+    feed, at_ms = fill["first_seen_by"], fill["first_seen_at_ms"]
+    seen = None if feed is None else f"{feed} {moment(at_ms, beside_ms=fill['matched_at_ms'])}"
+    return {**fill, "settled": settled, "first_seen": seen}
+
+
+def since_time(since: str | None, since_ms: int | None = None) -> int | None:
+    """The time that ``--since`` or ``--since-ms`` names, in ms UTC."""
+    from service.clock import SystemClock
+
+    if since is None:
+        return since_ms
+    if since_ms is not None:
+        raise usage("--since and --since-ms say the same; give one of them")
+    return moment_ms("--since", since, SystemClock().now_ms())
 
 
 @commands.command(epilog="Example: portfolio-sync adjustments --json")

@@ -1,4 +1,4 @@
-"""Routes that read: health, portfolio, positions, orders, exposure, strategies, reports, fills, issues, dump.
+"""Routes that read: health, portfolio, positions, orders, P&L, exposure, strategies, reports, fills, issues, dump.
 
 Lists are arrays of objects with the interface's field names, as the command line prints them (S-18, S-23).
 """
@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import flask
 
-from service import exposure, health, status
+from portfolio.entries import FillState
+from service import exposure, health, pnl, status
 from service.api import ServiceApi
 from service.http.answers import BadRequest, answer, flag, selection
-from storage.queries import ReportKind, Selection
+from storage.queries import FillFilter, ReportKind, Selection
 
 HEALTH_PATH = "/internal/health/portfolio-sync"
 
@@ -74,11 +75,17 @@ def _state_routes(routes: flask.Blueprint, api: ServiceApi) -> None:
     def exposures() -> flask.Response:
         return answer(exposure.exposure(api.queries(), api.strategy_map()))
 
+    @routes.get("/v1/pnl")
+    def profit_and_loss() -> flask.Response:
+        chosen = selection(limited=False, known=("all",))
+        return answer(pnl.document(api.queries(), api.marks(), chosen, everything=flag("all")))
+
 
 def _history_routes(routes: flask.Blueprint, api: ServiceApi) -> None:
     @routes.get("/v1/fills")
     def fills() -> flask.Response:
-        return answer(api.queries().fills(selection(limited=True)))
+        chosen = selection(limited=True, known=("order", "state", "all"))
+        return answer(api.queries().fills(chosen, _fill_filter()))
 
     @routes.get("/v1/issues")
     def issues() -> flask.Response:
@@ -92,6 +99,17 @@ def _history_routes(routes: flask.Blueprint, api: ServiceApi) -> None:
     def reports() -> flask.Response:
         chosen: Selection = selection(limited=True, known=("kind",))
         return answer(api.queries().reports(_kind(), chosen))
+
+
+def _fill_filter() -> FillFilter:
+    order, state = flask.request.args.get("order"), flask.request.args.get("state")
+    if state is not None and state.upper() not in set(FillState):
+        raise BadRequest(f"Parameter 'state' must be one of {', '.join(FillState)}, was {state[:40]!r}.")
+    return FillFilter(
+        order_id=None if order is None else order.lower(),
+        state=None if state is None else FillState(state.upper()),
+        notices=flag("all"),
+    )
 
 
 def _kind() -> ReportKind:

@@ -1,4 +1,4 @@
-"""Routes that change state: sync, pause and resume, resume a market, kill switch, reload (S-06, S-07, S-19, R-29).
+"""Routes that change state: sync, backfill, strategies, markets, kill switch, reload (S-06, S-07, S-19, L-26).
 
 What changes books or gates is a command to its actor, answered once it is durable; a refusal is 409. No route can set
 a parameter: ``reload`` reads the file again, whose locked maxima are enforced there (S-10, S-21).
@@ -7,13 +7,27 @@ a parameter: ``reload`` reads the file again, whose locked maxima are enforced t
 from __future__ import annotations
 
 import uuid
+from typing import Annotated
 
 import flask
 import msgspec
 
-from messages.control import Command, PauseStrategy, ResumeMarket, ResumeStrategy, SetKillSwitch
+from messages.control import (
+    Backfill,
+    Command,
+    MarkExternal,
+    PauseStrategy,
+    RecordTrade,
+    ResumeMarket,
+    ResumeStrategy,
+    SetKillSwitch,
+)
+from portfolio.facts import Side
 from service.api import ServiceApi
 from service.http.answers import BadRequest, answer, body_as
+
+LATEST_S = 10**10
+"""Beyond that it is no time in seconds, but in ms."""
 
 
 class Operator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,6 +43,33 @@ class Switch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     active: bool
     operator: str = ""
     reason: str = ""
+
+
+class Traded(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A purchase or sale that was made elsewhere (L-26)."""
+
+    token_id: str
+    side: Side
+    size_micro: int
+    price_micro: int
+    operator: str = ""
+    reason: str = ""
+
+
+class Marked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An inferred entry that was an external trade (L-26)."""
+
+    entry_id: str
+    price_micro: int | None = None
+    operator: str = ""
+    reason: str = ""
+
+
+class Span(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Trades since a time in Unix seconds, of one condition or of all."""
+
+    since_s: Annotated[int, msgspec.Meta(ge=0, le=LATEST_S)]
+    condition_id: str = ""
 
 
 def blueprint(api: ServiceApi) -> flask.Blueprint:
@@ -50,7 +91,14 @@ def blueprint(api: ServiceApi) -> flask.Blueprint:
         command = SetKillSwitch(request_id=_id(), active=body.active, operator=body.operator, reason=body.reason)
         return _obey(api, command)
 
+    @routes.post("/v1/backfill")
+    def backfill() -> flask.Response:
+        body = body_as(Span)
+        condition_id = body.condition_id.lower()
+        return _obey(api, Backfill(request_id=_id(), since_s=body.since_s, condition_id=condition_id))
+
     _strategy_routes(routes, api)
+    _market_routes(routes, api)
     return routes
 
 
@@ -67,12 +115,33 @@ def _strategy_routes(routes: flask.Blueprint, api: ServiceApi) -> None:
         command = ResumeStrategy(request_id=_id(), strategy_id=strategy_id, operator=who.operator, reason=who.reason)
         return _obey(api, command)
 
+
+def _market_routes(routes: flask.Blueprint, api: ServiceApi) -> None:
     @routes.post("/v1/markets/<market_id>/resume")
     def resume_market(market_id: str) -> flask.Response:
         who = _operator()
         _require(who.reason, "reason")
         command = ResumeMarket(request_id=_id(), market_id=market_id.lower(), operator=who.operator, reason=who.reason)
         return _obey(api, command)
+
+    @routes.post("/v1/markets/<market_id>/trades")
+    def record_trade(market_id: str) -> flask.Response:
+        body = body_as(Traded)
+        _require_who(body)
+        command = RecordTrade(request_id=_id(), market_id=market_id.lower(), **msgspec.structs.asdict(body))
+        return _obey(api, command)
+
+    @routes.post("/v1/markets/<market_id>/external")
+    def mark_external(market_id: str) -> flask.Response:
+        body = body_as(Marked)
+        _require_who(body)
+        command = MarkExternal(request_id=_id(), market_id=market_id.lower(), **msgspec.structs.asdict(body))
+        return _obey(api, command)
+
+
+def _require_who(body: Traded | Marked) -> None:
+    _require(body.operator, "operator")
+    _require(body.reason, "reason")
 
 
 def _operator() -> Operator:

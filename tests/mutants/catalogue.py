@@ -36,8 +36,8 @@ MUTANTS = (
     Mutant(
         name="let a status move back",
         file="portfolio/booking.py",
-        old="elif STATUS_RANK[leg.status] > STATUS_RANK[known.status]:",
-        new="elif STATUS_RANK[leg.status] != STATUS_RANK[known.status]:",
+        old="    if (_told(leg), _terms(retold)) <= (known.told, _terms(fill)):",
+        new="    if (_told(leg), _terms(retold)) == (known.told, _terms(fill)):",
         test=f"{BOOKING}::test_a_status_never_moves_back",
     ),
     Mutant(
@@ -133,17 +133,16 @@ MUTANTS = (
     ),
     Mutant(
         name="advance the cursor first",
-        file="actors/ingest.py",
-        old="            self._durable_to = (poll.request.cycle_id, poll.cursor_s)\n",
-        new="            self._durable_to = (poll.request.cycle_id, poll.cursor_s)\n"
-        "            self._advance(poll.request, self._stamp_ms)\n",
-        test=f"{INGEST}::test_the_cursor_moves_when_the_cycle_after_the_poll_is_durable",
+        file="actors/readings.py",
+        old="            self._outflow.when_durable(lambda arrived: self._advance(job) if arrived else None)",
+        new="            self._advance(job)",
+        test=f"{INGEST}::test_the_cursor_moves_behind_the_fills_that_it_covers",
     ),
     Mutant(
         name="move the cursor past a trade that may still fail",
-        file="actors/ingest.py",
-        old="        reached = min(open_ones, default=newest) // NS_PER_S",
-        new="        reached = newest // NS_PER_S",
+        file="actors/jobs.py",
+        old="min(open_ones, default=newest)",
+        new="newest",
         test=f"{INGEST}::test_a_trade_is_followed_through_its_statuses_and_the_cursor_waits_for_its_end",
     ),
     Mutant(

@@ -21,8 +21,13 @@ pytestmark = pytest.mark.req("X-07")
 
 
 def fill(process: SandboxProcess, **how: Any) -> str:
-    """Somebody takes a part of one of the strategy's orders; the trade's id."""
-    order = process.control.books()["orders"][0]
+    """Somebody takes a part of the strategy's first order; the trade's id."""
+    return fill_at(process, 0, **how)
+
+
+def fill_at(process: SandboxProcess, index: int, **how: Any) -> str:
+    """As ``fill``, of another order."""
+    order = process.control.books()["orders"][index]
     return str(process.control.act(FillOrder(order_id=order["id"], size="10", **how))["trade_id"])
 
 
@@ -177,7 +182,7 @@ def test_takers_and_external_trades_settle_as_they_are_told(still: SandboxProces
 
 
 def test_a_receipt_names_its_block_and_its_contract(still: SandboxProcess) -> None:
-    trades = [fill(still), fill(still)]
+    trades = [fill_at(still, 0), fill_at(still, -1)]
     still.control.mine()
     block = rpc(still, "eth_getBlockByNumber", "latest", False)["result"]
     receipts = [receipt(still, listed(still, trade)[1]) for trade in trades]
@@ -185,7 +190,8 @@ def test_a_receipt_names_its_block_and_its_contract(still: SandboxProcess) -> No
     assert [row["transactionIndex"] for row in receipts] == ["0x0", "0x1"]
     for row in receipts:
         assert (row["blockNumber"], row["blockHash"], row["logs"]) == (block["number"], block["hash"], [])
-        assert row["to"] == still.info["contracts"]["exchange"].lower()
+    exchanges = [still.info["contracts"][name].lower() for name in ("exchange", "neg_risk_exchange")]
+    assert [row["to"] for row in receipts] == exchanges
 
 
 def test_an_operation_has_a_receipt_too_and_a_refused_one_says_so(still: SandboxProcess) -> None:

@@ -188,6 +188,13 @@ def test_it_closes_once_and_in_order(still: SandboxProcess) -> None:
     assert (played.id, played.hits, played.active) == (closed.id, 2, False)
 
 
+def test_a_client_that_does_not_answer_the_close_is_cut_off(still: SandboxProcess) -> None:
+    with StreamClient(still).subscribe() as client:
+        still.control.add_fault(fault("ws_close"))
+        assert client.socket.recv_frame().opcode == websocket.ABNF.OPCODE_CLOSE
+        assert client.socket.sock.recv(1) == b""
+
+
 def test_where_nobody_listens_the_next_to_come_is_closed(still: SandboxProcess) -> None:
     closed = still.control.add_fault(fault("ws_close"))
     with StreamClient(still) as client:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hypothesis import assume
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -23,9 +22,10 @@ NEXT = {
 ENDS = (("CANCELED", ""), ("CANCELED", "EXPIRED_ORDER"), ("CANCELED", "MARKET_RESOLVED"), ("INVALID", ""))
 OPEN = frozenset(NEXT) - {"FAILED"}
 DUST = 10_000
+MOST = 6
 SIZES = st.one_of(st.integers(DUST, 12 * DUST), st.integers(1, 500).map(lambda shares: shares * ONE))
 PRICES = st.integers(1, 99).map(lambda cents: cents * DUST)
-DIRECTIONS = st.tuples(st.sampled_from((YES, NO)), st.sampled_from((BUY, SELL)))
+DIRECTIONS = st.tuples(st.sampled_from((YES, YES, NO)), st.sampled_from((BUY, BUY, BUY, SELL)))
 STEPS_NS = (0, 1, 999, 1_000_000, 700_000_000, 3_000_000_000)
 
 
@@ -40,15 +40,16 @@ class ExchangeActs(RuleBasedStateMachine):
 
     @initialize(data=st.data())
     def begin(self, data: st.DataObject) -> None:
-        for _ in range(2):
+        for _ in range(3):
             self.place(data)
 
-    @rule(step=st.sampled_from(STEPS_NS))
-    def time_passes(self, step: int) -> None:
-        self.exchange.now_ns += step
+    def time_passes(self, data: st.DataObject) -> None:
+        self.exchange.now_ns += data.draw(st.sampled_from(STEPS_NS))
 
+    @precondition(lambda self: len(self.fillable()) < MOST)
     @rule(data=st.data())
     def place(self, data: st.DataObject) -> None:
+        self.time_passes(data)
         token, side = data.draw(DIRECTIONS)
         order = Order(
             order_id=f"o{len(self.exchange.orders)}",
@@ -70,6 +71,7 @@ class ExchangeActs(RuleBasedStateMachine):
     @rule(data=st.data(), taking=st.booleans())
     def match(self, data: st.DataObject, taking: bool) -> None:
         """One of our orders takes, or a stranger's; others of ours and strangers' are the makers."""
+        self.time_passes(data)
         candidates = data.draw(st.permutations(self.fillable()))
         taker = candidates.pop() if taking else None
         token, side = (taker.token, taker.side) if taker is not None else data.draw(DIRECTIONS)
@@ -78,10 +80,11 @@ class ExchangeActs(RuleBasedStateMachine):
         levels = [level for order in makers if (level := _level(data, order, room)) is not None]
         if taker is not None and (not levels or data.draw(st.booleans())):
             levels += _strangers(data, token, side, taker.left - sum(level.size for level in levels))
-        assume(levels)
+        if not levels:
+            return
         number = len(self.exchange.trades)
         trade = Trade(f"t{number * 7 % 10}{number}", self.exchange.now_ns, taker, token, side, levels, "MATCHED", 0)
-        trade.status = data.draw(st.sampled_from(("MATCHED", "MATCHED", "MATCHED_NOT_BROADCASTED")))
+        trade.status = data.draw(st.sampled_from(("MATCHED", "MATCHED_NOT_BROADCASTED", "MINED", "CONFIRMED")))
         trade.hash = data.draw(st.sampled_from(("", f"0x{trade.trade_id}")))
         self.exchange.trades.append(trade)
         self.exchange.touch(trade)
@@ -104,12 +107,13 @@ class ExchangeActs(RuleBasedStateMachine):
     @precondition(lambda self: self.changeable())
     @rule(data=st.data())
     def advance(self, data: st.DataObject) -> None:
+        self.time_passes(data)
         trade = data.draw(st.sampled_from(self.changeable()))
-        self.move(trade, data.draw(st.sampled_from(NEXT[trade.status])))
+        # A status below one that was heard tells no terms, so what was repriced does not go back to it.
+        onwards = [status for status in NEXT[trade.status] if status != "RETRYING" or trade not in self.repriced]
+        self.move(trade, data.draw(st.sampled_from(onwards)))
 
     def move(self, trade: Trade, status: str) -> None:
-        # A status below one that was heard tells no terms: what was repriced does not go back (STATUS_RANK).
-        assume(status != "RETRYING" or trade not in self.repriced)
         trade.went_back = status == "RETRYING" and trade.status == "MINED"
         if status == "RETRYING":
             trade.hashes += 1
@@ -132,12 +136,15 @@ class ExchangeActs(RuleBasedStateMachine):
         self.exchange.touch(trade)
         self.say(trade)
 
+    def endable(self) -> list[Order]:
+        return [order for order in self.exchange.orders if order.live or order.status == "MATCHED"]
+
+    @precondition(lambda self: len(self.endable()) > 2)
     @rule(data=st.data(), end=st.sampled_from(ENDS))
     def end(self, data: st.DataObject, end: tuple[str, str]) -> None:
-        """Cancelled, expired, killed, resolved; a full order may be called cancelled too."""
-        order = data.draw(st.sampled_from(self.exchange.orders))
-        assume(order.live or (order.status, end[0]) == ("MATCHED", "CANCELED"))
-        order.status, order.because = end
+        """Cancelled, expired, killed, resolved, refused; a full order may be called cancelled too."""
+        order = data.draw(st.sampled_from(self.endable()))
+        order.status, order.because = end if order.live else ENDS[0]
         self.say(order)
 
     def say(self, what: Order | Trade) -> None:

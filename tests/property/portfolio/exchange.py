@@ -135,6 +135,14 @@ class Exchange:
                 _apply(held[part.token], part)
         return held
 
+    def on_chain(self) -> dict[str, int]:
+        """What the chain shows: trades in a block, whether the exchange has called them final or not."""
+        there = [part for part in self.parts() if part.trade.status in {"MINED", "CONFIRMED"}]
+        return {
+            token: sum(part.size if part.side == BUY else -part.size for part in there if part.token == token)
+            for token in (YES, NO)
+        }
+
     def touch(self, trade: Trade) -> None:
         """The exchange changed the trade: each change has a second of its own, for that is what its clock shows."""
         self.now_ns = max(self.now_ns, (trade.updated_ms // 1000 + 1) * SECOND_NS)

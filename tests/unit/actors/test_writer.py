@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors.base import Ping
-from actors.writer import BATCH_MAX, Delivered, LedgerWriter, RowsDurable, StreamBroken
+from actors.writer import BATCH_MAX, Barrier, Delivered, LedgerWriter, RowsDurable, StreamBroken
 from messages.addresses import REPORTER, SUPERVISOR, WRITER, Address
 from tests.support.probes import FakeLedger, FakeOutbox, Probe, Small, alert, submit
 
@@ -33,6 +33,53 @@ def test_a_batch_is_bounded() -> None:
     world = World()
     world.tell(WRITER, *(submit(str(number)) for number in range(BATCH_MAX + 1)))
     assert [len(batch) for batch in world.ledger.batches] == [BATCH_MAX, 1]
+
+
+@pytest.mark.req("L-01", "L-02")
+def test_a_decision_is_committed_without_waiting_for_others() -> None:
+    world = World()
+    before_ms = world.runtime.clock.now_ms()
+    world.tell(WRITER, submit("a"))
+    assert (world.ledger.kinds, world.runtime.clock.now_ms()) == (["a"], before_ms)
+
+
+@pytest.mark.req("L-02")
+def test_the_writer_does_not_stand_back_before_its_batch_is_full() -> None:
+    """Whoever stands back is let in when nobody else has work: no commit would come before the last fill is booked."""
+    world = World()
+    handled: list[int] = []
+    world.runtime.breathe = lambda: handled.append(len(world.ledger.batches))  # type: ignore[method-assign]
+    world.tell(WRITER, *(submit(str(number)) for number in range(BATCH_MAX - 1)))
+    assert (len(world.ledger.batches), handled) == (1, [])
+
+
+@pytest.mark.req("D-21")
+def test_a_barrier_is_answered_once_all_that_was_submitted_before_it_is_durable() -> None:
+    world = World()
+    world.post.tell(WRITER, submit("a"))
+    world.post.tell(WRITER, Barrier(then=((Address("asker"), "first"), (Address("asker"), "second"))))
+    world.runtime.step()
+    world.runtime.step()
+    assert (world.ledger.kinds, world.asker.taken) == ([], [])
+    world.runtime.run_until_idle()
+    assert (world.ledger.kinds, world.asker.taken) == (["a"], ["first", "second"])
+
+
+@pytest.mark.req("D-21")
+def test_a_barrier_behind_nothing_is_answered_at_once_and_writes_nothing() -> None:
+    world = World()
+    world.tell(WRITER, Barrier(then=((Address("asker"), "passed"),)))
+    assert (world.ledger.batches, world.asker.taken) == ([], ["passed"])
+
+
+@pytest.mark.req("D-18", "D-21")
+def test_after_a_failed_commit_no_barrier_is_answered() -> None:
+    world = World()
+    world.ledger.failing = True
+    world.tell(WRITER, submit("a"), Barrier(then=((Address("asker"), "behind it"),)))
+    world.ledger.failing = False
+    world.tell(WRITER, Barrier(then=((Address("asker"), "later"),)))
+    assert world.asker.taken == []
 
 
 @pytest.mark.req("D-18")

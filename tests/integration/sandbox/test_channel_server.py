@@ -1,4 +1,4 @@
-"""What the server does with a client that is slow to read, and with open connections at its end."""
+"""When the server sends: to whom it comes too late, to whom too much, and what is left of it at the end."""
 
 from __future__ import annotations
 
@@ -56,6 +56,19 @@ def read_all(client: Any) -> None:
         client.recv()
 
 
+def test_what_nobody_was_told_yet_is_not_told_to_who_comes_now(server: SandboxServer) -> None:
+    world, first = server.sandbox.world, subscribed(server)
+    act(world, FillOrder(order_id=world.exchange.live_orders(world.wallet.address)[0].order_id, size="5"))
+    second = subscribed(server)
+    server.channel.flush()
+    for client in (first, second):
+        client.send("PING")
+    assert "MATCHED" in first.recv() + first.recv()
+    assert second.recv() == "PONG"
+    for client in (first, second):
+        client.close(timeout=0)
+
+
 def test_a_client_for_whom_too_much_waits_is_cut_off(server: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_channel, "_MOST_WAITING", 10)
     client = subscribed(server)
@@ -72,6 +85,7 @@ def test_a_client_for_whom_too_much_waits_is_cut_off(server: SandboxServer, monk
 def test_a_frame_is_sent_whole_where_the_socket_takes_it_in_parts_only() -> None:
     ours, theirs = socket.socketpair()
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    theirs.settimeout(TIMEOUT_S)
     frame = bytes(range(256)) * 8192
     wire = server_channel._Wire(ours)
     sending = [gevent.spawn(wire.send, part) for part in (frame, b"end")]
