@@ -22,7 +22,7 @@ class ServiceUnavailable(ServiceError):
 
 
 class SourceState(msgspec.Struct, frozen=True, kw_only=True):
-    """A witness (``clob``, ``chain``, ``data``, ``gamma``) as last seen. Times ms UTC, None: not yet.
+    """A witness (``clob``, ``stream``, ``chain``, ``data``, ``gamma``) as last seen. Times ms UTC, None: not yet.
 
     ``up`` None: it was not read yet. ``detail`` is one line for people, without secrets.
     """

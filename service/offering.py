@@ -8,6 +8,7 @@ import gevent
 import msgspec
 from gevent.event import AsyncResult
 
+from actors.streaming import StreamShown
 from messages.addresses import (
     coordinator_address,
     gate_address,
@@ -104,6 +105,7 @@ class Offering(Wiring):
         known = shown.wallet.known_drift_micro if shown is not None else 0
         drift = max(known, report.drift_max_micro if report is not None else 0)
         down_since = shown.clob_down_since_ms if shown is not None else None
+        stream = self._stream_shown()
         return HealthFacts(
             sync_interval_ms=self._config.sync.sync_interval_ms,
             cycle_age_ms=None if completed is None else max(0, now_ms - completed),
@@ -119,7 +121,13 @@ class Offering(Wiring):
             auto_pause_operator=self._config.sync.operator,
             pending_alerts=len(self._outbox.pending(limit=100)),
             quarantined=self._board.quarantined,
+            stream_connected=stream.connected if stream is not None else None,
+            stream_gap_ms=(stream.gap_ms or 0) if stream is not None else 0,
         )
+
+    def _stream_shown(self) -> StreamShown | None:
+        """What the user stream shows of itself; None where none is followed."""
+        return self._board.stream.get(self._wallet.name) if self._outside.stream is not None else None
 
     def gate(self, strategy_id: str) -> TradeGate | None:
         """The trade gate of one strategy (R-14)."""
@@ -147,7 +155,9 @@ class Offering(Wiring):
         reasons = shown.report.reasons
         at_ms = shown.report.synced_at_ms
         up = {"clob": shown.clob_down_since_ms is None, "chain": shown.rpc_up, "data": shown.data_api_up}
-        return tuple(
+        stream = self._stream_shown()
+        followed = () if stream is None else (_stream_state(stream),)
+        return followed + tuple(
             SourceState(
                 name=name,
                 up=is_up,
@@ -214,3 +224,17 @@ class Offering(Wiring):
             if getattr(new, name) != getattr(self._config, name)
         ]
         return {"applied": new.strategies != old.strategies or new.sync != old.sync, "needs_restart": restart}
+
+
+def _stream_state(stream: StreamShown) -> SourceState:
+    """The user stream among the witnesses: up while subscribed, with what the last comparison with REST showed."""
+    detail = stream.reason
+    if stream.gap_ms:
+        detail = f"it was {stream.gap_ms} ms behind the exchange's list; {stream.missed} fills were missed so far"
+    return SourceState(
+        name="stream",
+        up=stream.connected,
+        last_ok_at_ms=stream.proven_at_ms,
+        last_failure_at_ms=None,
+        detail=detail,
+    )
