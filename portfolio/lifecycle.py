@@ -20,6 +20,7 @@ from portfolio.reasons import IssueType
 from portfolio.rows import NS_PER_MS
 from portfolio.state import Draft, fill_key, fill_shares
 from portfolio.units import format_micro
+from portfolio.views import OrderState
 
 
 def check_fill(draft: Draft, event: FillChecked) -> None:
@@ -65,8 +66,8 @@ def _extended_because(draft: Draft, event: FillChecked) -> str:
 def check_order(draft: Draft, event: OrderChecked) -> None:
     """Decide about a provisional quantity whose trades did not come within its time to live (D-03, R-10).
 
-    What a balance has shown stays. Of the rest the exchange is asked: while the order still lives its trades may come,
-    so it waits; else the quantity is taken back until a trade explains it.
+    What a balance has shown stays. Of the rest the exchange is asked: while the order lives, or has just shown more,
+    trades may come, so it waits; else the quantity is taken back until a trade explains it.
     """
     known = draft.state.orders.get(event.order_id)
     if known is None or known.waiting_micro <= known.proven_micro:
@@ -80,10 +81,10 @@ def check_order(draft: Draft, event: OrderChecked) -> None:
     if known.waiting_micro <= known.proven_micro:
         return
     fill = provisional_fills(known)[-1]
-    if event.order is not None and known.status.live:
+    reason = _order_extended_because(before, known, event)
+    if reason:
         put_order(draft, replace(known, not_before_ms=draft.now_ms + event.ttl_ms))
-        texts = ("provisional", "waits longer", "the order is live, its trades were not shown")
-        issue(draft, IssueType.FILL_OVERDUE, fill, texts)
+        issue(draft, IssueType.FILL_OVERDUE, fill, ("provisional", "waits longer", reason))
         return
     lost = known.waiting_micro - known.proven_micro
     put_order(draft, given_up(known))
@@ -91,3 +92,11 @@ def check_order(draft: Draft, event: OrderChecked) -> None:
     issue(draft, IssueType.FILL_EXPIRED, fill, texts)
     note(draft, fill, -fill_shares(fill), cause="FILL_EXPIRED", pausing=False)
     draft.refold(EconomicTime(before.matched_at_ns))
+
+
+def _order_extended_because(before: OrderState, known: OrderState, event: OrderChecked) -> str:
+    if event.order is not None and known.status.live:
+        return "the order is live, its trades were not shown"
+    if known.size_matched_micro > before.size_matched_micro:
+        return "the order has just shown more than before"
+    return ""

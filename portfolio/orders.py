@@ -16,7 +16,7 @@ from portfolio.entries import EconomicTime, FillState
 from portfolio.events import OrderSeen
 from portfolio.facts import OpenOrder, OrderStatus
 from portfolio.outcomes import DeltaType, IssueAction, IssueRow, Severity
-from portfolio.provisional import adopted, given_up, merged, provisional_fills
+from portfolio.provisional import ORDER_RANK, adopted, given_up, merged, provisional_fills
 from portfolio.reasons import IssueType
 from portfolio.rows import NS_PER_MS
 from portfolio.state import Draft, fill_shares
@@ -54,7 +54,8 @@ def see_order(draft: Draft, event: OrderSeen) -> None:
         return
     order = merged(known, shown, at_ns)
     if order == known:
-        draft.counted.append("late_order_message" if _late(known, shown) else "repeated_order_message")
+        told, found = ((one.size_matched_micro, ORDER_RANK[one.status]) for one in (shown, known))
+        draft.counted.append("repeated_order_message" if told == found else "late_order_message")
         return
     follow(draft, order)
 

@@ -14,6 +14,7 @@ _SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _UNIX = re.compile(r"0|[0-9]{9,18}", re.ASCII)
 """Fewer digits are a date of ISO 8601 without dashes, or a slip."""
 
+_SHOWN_MAX = 40
 _MS_PER_S = 1000
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -24,14 +25,14 @@ def amount_micro(option: str, text: str) -> int:
 
     match = _DECIMAL.fullmatch(text.strip())
     if match is None:
-        raise usage(f"{option} {text!r} is no plain decimal number such as 12.5")
+        raise usage(f"{option} {_shown(text)} is no plain decimal number such as 12.5")
     sign, digits = match.groups()
     try:
         micro = parse_micro(digits.encode())
     except FieldError as error:
-        raise usage(f"{option} {text!r} {error}") from None
+        raise usage(f"{option} {_shown(text)} {error}") from None
     if sign == "-" or not micro:
-        raise usage(f"{option} {text!r} is not above 0")
+        raise usage(f"{option} {_shown(text)} is not above 0")
     return micro
 
 
@@ -41,7 +42,7 @@ def price_micro(option: str, text: str) -> int:
 
     micro = amount_micro(option, text)
     if micro >= MICRO:
-        raise usage(f"{option} {text!r} is not below 1: a share pays at most 1 pUSD")
+        raise usage(f"{option} {_shown(text)} is not below 1: a share pays at most 1 pUSD")
     return micro
 
 
@@ -58,14 +59,14 @@ def moment_ms(option: str, text: str, now_ms: int) -> int:
     at_ms = _moment(given, now_ms)
     if at_ms is None:
         raise usage(
-            f"{option} {text!r} is no time; write a date (2026-05-01), a time in UTC (2026-05-01T13:30, or with an "
-            "offset: 2026-05-01T13:30+02:00), Unix seconds (1777642200), or how long ago (90m, 2h, 3d)"
+            f"{option} {_shown(text)} is no time; write a date (2026-05-01), a time in UTC (2026-05-01T13:30, or with "
+            "an offset: 2026-05-01T13:30+02:00), Unix seconds (1777642200), or how long ago (90m, 2h, 3d)"
         )
     if at_ms > now_ms:
         seconds = "; Unix time is in seconds here, not in ms" if given.isdigit() else ""
-        raise usage(f"{option} {text!r} lies in the future{seconds}")
+        raise usage(f"{option} {_shown(text)} lies in the future{seconds}")
     if at_ms < 0:
-        raise usage(f"{option} {text!r} lies before 1970, when there was nothing to trade")
+        raise usage(f"{option} {_shown(text)} lies before 1970, when there was nothing to trade")
     return at_ms
 
 
@@ -81,6 +82,10 @@ def _moment(text: str, now_ms: int) -> int | None:
         return None
     at = at if at.tzinfo is not None else at.replace(tzinfo=dt.UTC)
     return (at - _EPOCH) // dt.timedelta(milliseconds=1)
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}…")
 
 
 def usage(text: str) -> CommandFailed:

@@ -158,20 +158,28 @@ def _booked(settings: Config, command: RecordTrade | MarkExternal, place: Place)
     from service import finding
     from service.client import Refused
 
-    path = "trades" if command.__struct_config__.tag == "record_trade" else "external"
-    names = set(command.__struct_fields__) - {"request_id", "market_id"}
-    body = {name: value for name, value in msgspec.to_builtins(command).items() if name in names}
+    plain = msgspec.to_builtins(command)
+    path, hint = _PATHS[plain.pop("type")]
+    body = {name: value for name, value in plain.items() if name not in {"request_id", "market_id"}}
     with stored_state(settings) as queries:
         before = finding.position(queries, place)
     try:
         entry_id = obey(settings, f"/v1/markets/{quote(place.market_id, safe='')}/{path}", body, command)
     except (Refused, CommandFailed) as error:
-        hint = f"`portfolio-sync adjustments --market {place.market_id} --wide` lists the entries that there are"
-        raise CommandFailed(f"nothing was recorded: {error}; {hint}") from error
+        look = f"`portfolio-sync adjustments --market {place.market_id} --wide` lists the market's entries{hint}"
+        raise CommandFailed(f"nothing was recorded: {error}; {look}") from error
     with stored_state(settings) as queries:
         after = finding.position(queries, place)
-    where = {name: getattr(place, name) for name in ("wallet", "market_id", "condition_id", "token_id", "outcome")}
-    return {"entry_id": entry_id, **where, "title": place.title, **body, "before": before, "after": after}
+    if "entry_id" in body:
+        body["marked_entry_id"] = body.pop("entry_id")
+    return {"entry_id": entry_id, **msgspec.to_builtins(place), **body, "before": before, "after": after}
+
+
+_PATHS = {
+    "record_trade": ("trades", ""),
+    "mark_external": ("external", ", of which inferred changes of one token (estimated: yes) can be marked, once"),
+}
+"""Route below the market, and what a refusal adds, by the command's tag."""
 
 
 def show(done: dict[str, Any], *, json: bool) -> None:

@@ -77,7 +77,10 @@ Reply = Callable[[ReadCompleted | ReadFailed], None]
 
 @dataclass
 class Venue:
-    """The world; change its fields between cycles."""
+    """The world; change its fields between cycles.
+
+    ``block_every_ms`` None: each reading that pins a block finds a new one; else blocks come by the clock.
+    """
 
     clock: HasNow
     metas: dict[str, MarketMeta] = field(default_factory=dict)
@@ -92,6 +95,7 @@ class Venue:
     question_counts: dict[str, int] = field(default_factory=dict)
     receipts: dict[str, Receipt] = field(default_factory=dict)
     block_number: int = 100
+    block_every_ms: int | None = None
     block_age_ms: int = 1_000
     data_blocks_behind: int = 0
     failing: dict[type[object], FailureKind] = field(default_factory=dict)
@@ -223,6 +227,11 @@ class Venue:
             if self.balances.get(token.token_id, 0) > 0 and not missing(token.token_id)
         ]
 
+    def pin(self) -> None:
+        """A block is there to be pinned."""
+        every_ms = self.block_every_ms
+        self.block_number = self.block_number + 1 if every_ms is None else self.clock.now_ms() // every_ms
+
     def price_of(self, token_id: str) -> int:
         """The mark of a token; 0.50 where the test sets none."""
         return self.prices.get(token_id, MICRO // 2)
@@ -279,7 +288,7 @@ class Venue:
 
 def _balances(venue: Venue, read: ReadBalances) -> Balances:
     if read.block_number is None:
-        venue.block_number += 1
+        venue.pin()
     return Balances(
         block_number=read.block_number or venue.block_number,
         block_hash=f"0x{venue.block_number:064x}",

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from messages.control import Answer, Command
 from portfolio.facts import OrderStatus
 from portfolio.gate import TradeGate
-from service.api import ServiceUnavailable, SourceState
+from service.api import Mark, ServiceUnavailable, SourceState
+from service.cli import main
 from service.health import HealthFacts
 from storage.database import Database, open_database, open_readonly
 from storage.lease import Leases
@@ -61,6 +63,7 @@ class FakeProcess:
         self.database: Database = open_readonly(url)
         self.commands: list[Command] = []
         self.refusal = ""
+        self.body = b"[1]"
         self.facts = HealthFacts(sync_interval_ms=30_000, cycle_age_ms=1_000)
         self.cycle: dict[str, Any] = {
             "operations_report": {
@@ -79,7 +82,8 @@ class FakeProcess:
     def command(self, command: Command) -> Answer:
         self._require_running()
         self.commands.append(command)
-        return Answer(request_id=command.request_id, ok=not self.refusal, detail=self.refusal or "done", body=b"[1]")
+        detail = self.refusal or "done"
+        return Answer(request_id=command.request_id, ok=not self.refusal, detail=detail, body=self.body)
 
     def force_sync(self) -> dict[str, Any]:
         self._require_running()
@@ -99,6 +103,9 @@ class FakeProcess:
 
     def sources(self) -> tuple[SourceState, ...]:
         return (SourceState(name="clob", up=True, last_ok_at_ms=samples.AT_MS),)
+
+    def marks(self) -> dict[str, Mark]:
+        return {samples.TOKEN: Mark(price_micro=550_000, source="data_api", at_ms=samples.AT_MS)}
 
     def kill_switch(self) -> bool:
         return True
@@ -127,3 +134,9 @@ def fields(record: dict[str, Any]) -> set[str]:
 def decoded(text: str | bytes) -> Any:
     """JSON without floats for integers."""
     return msgspec.json.decode(text)
+
+
+def json_of(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 0) -> Any:
+    """The one JSON document that a command prints, with that exit code."""
+    assert main([str(argument) for argument in arguments]) == code
+    return decoded(capsys.readouterr().out)

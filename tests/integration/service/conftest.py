@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,3 +51,20 @@ def servers(process: FakeProcess, config: Config) -> Iterator[Servers]:
     listening.start()
     yield listening
     listening.stop()
+
+
+@pytest.fixture
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Commands find the configuration that a test gives them and no other."""
+    for name in [name for name in os.environ if name.startswith(("PORTFOLIO_SYNC", "XDG_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "110")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def books(tmp_path: Path) -> Path:
+    """A configuration over a small stored state, without a running process."""
+    stored(tmp_path)
+    return configured(tmp_path)

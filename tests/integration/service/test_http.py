@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 import requests
 
-from messages.control import PauseStrategy, ResumeMarket, ResumeStrategy, SetKillSwitch
+from messages.control import (
+    Backfill,
+    MarkExternal,
+    PauseStrategy,
+    RecordTrade,
+    ResumeMarket,
+    ResumeStrategy,
+    SetKillSwitch,
+)
+from portfolio.facts import Side
 from service.client import ControlClient, NotRunning, Refused
 from service.config import Config, ConfigError, Problem
 from service.health import HealthFacts
@@ -69,6 +78,28 @@ def test_lists_are_narrowed_by_wallet_market_and_time(servers: Servers) -> None:
     assert len(got(servers, "/v1/orders?all=true")) == 2
 
 
+@pytest.mark.req("S-23", "L-01", "X-15")
+def test_fills_tell_who_saw_them_first_and_are_chosen_by_order_and_state(servers: Servers) -> None:
+    (fill,) = got(servers, "/v1/fills")
+    assert (fill["first_seen_by"], fill["first_seen_at_ms"]) == ("poll", samples.AT_MS)
+    assert (fill["state"], fill["settled_micro"], fill["in_flight_micro"]) == ("OBSERVED", 0, 1)
+    assert len(got(servers, f"/v1/fills?order={samples.ORDER}&state=observed&all=true")) == 1
+    assert got(servers, "/v1/fills?order=0xother") == []
+    assert got(servers, "/v1/fills?state=SETTLED") == []
+
+
+@pytest.mark.req("S-23", "L-10")
+def test_profit_and_loss_is_told_at_the_marks_of_the_process(servers: Servers) -> None:
+    document = got(servers, f"/v1/pnl?market={samples.CONDITION}")
+    (market,) = document["markets"]
+    held = market["tokens"][0]
+    assert (held["token_id"], held["value_micro"], held["mark_source"]) == (samples.TOKEN, 220_000_000, "data_api")
+    assert document["total"]["unknown_because"] == ""
+    assert document["since_ms"] is None
+    assert got(servers, "/v1/pnl?since_ms=5")["since_ms"] == 5
+    assert got(servers, "/v1/pnl?wallet=other&all=true")["markets"] == []
+
+
 def test_reports_are_the_documents(servers: Servers) -> None:
     assert got(servers, "/v1/reports")[0]["report_kind"] == "OperationsReport"
     settlement = got(servers, "/v1/reports?kind=settlement")[0]
@@ -105,6 +136,8 @@ def test_exposure_is_told_per_market_event_and_strategy(servers: Servers) -> Non
         ("/v1/fills?sinse_ms=1", "Unknown parameter 'sinse_ms'"),
         ("/v1/positions?all=maybe", "'all' must be true or false"),
         ("/v1/reports?kind=daily", "settlement or operations"),
+        ("/v1/fills?state=lost", "'state' must be one of PROVISIONAL"),
+        ("/v1/pnl?state=lost", "Unknown parameter 'state'"),
     ],
 )
 def test_a_wrong_parameter_says_what_was_expected(servers: Servers, path: str, words: str) -> None:
@@ -123,7 +156,11 @@ CHANGES = [
     f"/v1/markets/{samples.CONDITION}/resume",
     "/v1/kill-switch",
     "/v1/config/reload",
+    "/v1/backfill",
+    f"/v1/markets/{samples.CONDITION}/trades",
+    f"/v1/markets/{samples.CONDITION}/external",
 ]
+TRADE = {**OPERATOR, "token_id": samples.TOKEN, "side": "SELL", "size_micro": 5, "price_micro": 7}
 
 
 @pytest.mark.req("S-21")
@@ -159,9 +196,40 @@ def test_commands_reach_the_process_with_operator_and_reason(servers: Servers, p
     assert len({command.request_id for command in process.commands}) == 4
 
 
+@pytest.mark.req("L-26", "L-17", "X-12")
+def test_manual_entries_and_backfills_reach_the_process_as_they_were_asked_for(
+    servers: Servers, process: FakeProcess
+) -> None:
+    bodies: list[dict[str, Any]] = [
+        {"since_s": 1_746_792_000, "condition_id": samples.CONDITION.upper().replace("X", "x")},
+        TRADE,
+        {**OPERATOR, "entry_id": "adj-1"},
+    ]
+    for path, body in zip(CHANGES[6:], bodies, strict=True):
+        answer = requests.post(url(servers, path), json=body, headers=TOKEN, timeout=5)
+        assert answer.json() == {"ok": True, "detail": "done", "result": [1]}
+    ids = [command.request_id for command in process.commands]
+    named = {"market_id": samples.CONDITION, **OPERATOR}
+    assert process.commands == [
+        Backfill(request_id=ids[0], since_s=1_746_792_000, condition_id=samples.CONDITION),
+        RecordTrade(request_id=ids[1], token_id=samples.TOKEN, side=Side.SELL, size_micro=5, price_micro=7, **named),
+        MarkExternal(request_id=ids[2], entry_id="adj-1", price_micro=None, **named),
+    ]
+
+
 @pytest.mark.parametrize(
     ("path", "body", "words"),
     [
+        ("/v1/backfill", {}, "since_s"),
+        ("/v1/backfill", {"since_s": -1}, "since_s"),
+        ("/v1/backfill", {"since_s": samples.AT_MS}, "since_s"),
+        (CHANGES[7], {**TRADE, "operator": " "}, "needs 'operator'"),
+        (CHANGES[7], {**TRADE, "reason": ""}, "needs 'reason'"),
+        (CHANGES[7], {**TRADE, "size_micro": "12.5"}, "size_micro"),
+        (CHANGES[7], {**TRADE, "price_micro": 0.41}, "price_micro"),
+        (CHANGES[7], {**TRADE, "side": "HOLD"}, "side"),
+        (CHANGES[8], {**OPERATOR, "entry_id": "adj-1", "price": "0.4"}, "price"),
+        (CHANGES[8], {"entry_id": "adj-1", "operator": "alice"}, "needs 'reason'"),
         ("/v1/strategies/default/resume", {}, "needs 'operator'"),
         (f"/v1/markets/{samples.CONDITION}/resume", {"operator": "alice"}, "needs 'reason'"),
         ("/v1/kill-switch", {"operator": "alice"}, "active"),

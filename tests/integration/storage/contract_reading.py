@@ -8,12 +8,15 @@ import msgspec
 import peewee as pw
 import pytest
 
+from portfolio.entries import FillState
 from portfolio.facts import OrderStatus
+from portfolio.provisional import PROVISIONAL
 from portfolio.reports import render_operations, render_settlement
+from storage import queries as reading
 from storage import tables
 from storage.database import Database
 from storage.ledger import Ledger
-from storage.queries import Queries, ReportKind, Selection
+from storage.queries import EntrySums, FillFilter, Queries, ReportKind, Selection
 from tests.integration.storage import samples
 from tests.integration.storage.contract import Fixtures
 
@@ -103,6 +106,77 @@ class ReadingContract(Fixtures):
         assert found(Selection(market=samples.hexadecimal(6))) == [3]
         assert found(Selection(since_ms=samples.AT_MS + 2)) == [3, 2]
         assert found(Selection(limit=1)) == [3]
+
+    @pytest.mark.req("L-01", "L-03", "X-15")
+    def test_a_fill_tells_which_feed_showed_it_first_and_what_of_it_is_settled(
+        self, ledger: Ledger, queries: Queries, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(reading, "TRADES_ASKED", 2)
+        states = (FillState.SETTLED, FillState.OBSERVED, FillState.FAILED)
+        fills = [samples.fill(number, size_micro=9, state=state) for number, state in enumerate(states, 1)]
+        seen = [
+            samples.observation(1, feed="stream", at_ms=samples.AT_MS + 2),
+            samples.observation(1, feed="poll", at_ms=samples.AT_MS + 3),
+            samples.observation(1, wallet="second", feed="poll", at_ms=samples.AT_MS),
+            samples.observation(2, feed="stream", at_ms=samples.AT_MS + 5),
+            samples.observation(2, feed="backfill", at_ms=samples.AT_MS + 5),
+        ]
+        ledger.commit([samples.decision(*fills, *seen)])
+        third, second, first = queries.fills()
+        assert (first["first_seen_by"], first["first_seen_at_ms"]) == ("stream", samples.AT_MS + 2)
+        assert (second["first_seen_by"], second["first_seen_at_ms"]) == ("backfill", samples.AT_MS + 5)
+        assert (third["first_seen_by"], third["first_seen_at_ms"]) == (None, None)
+        counting = [(row["settled_micro"], row["in_flight_micro"]) for row in (first, second, third)]
+        assert counting == [(9, 0), (0, 9), (0, 0)]
+        assert queries.booked_since("main", "backfill", samples.AT_MS) == 1
+        assert queries.booked_since("main", "backfill", samples.AT_MS + 3) == 0
+
+    @pytest.mark.req("L-03", "D-03")
+    def test_fills_are_chosen_by_order_and_state_and_superseded_notices_come_when_asked_for(
+        self, ledger: Ledger, queries: Queries
+    ) -> None:
+        notices = [
+            samples.fill(3, trade_id=PROVISIONAL, order_id="over", state=FillState.SUPERSEDED),
+            samples.fill(4, trade_id=PROVISIONAL, order_id="open", state=FillState.PROVISIONAL),
+        ]
+        history = samples.fill(2, state=FillState.SUPERSEDED)
+        ledger.commit([samples.decision(samples.fill(1), history, *notices)])
+
+        def found(chosen: FillFilter) -> list[int]:
+            return [record["matched_at_ms"] - samples.AT_MS for record in queries.fills(Selection(), chosen)]
+
+        assert found(FillFilter()) == [4, 2, 1]
+        assert found(FillFilter(notices=True)) == [4, 3, 2, 1]
+        assert found(FillFilter(order_id=samples.ORDER)) == [2, 1]
+        assert found(FillFilter(state=FillState.SUPERSEDED)) == [2]
+        assert found(FillFilter(state=FillState.SUPERSEDED, notices=True)) == [3, 2]
+
+    @pytest.mark.req("L-10", "L-26")
+    def test_an_entry_is_found_by_its_id(self, ledger: Ledger, queries: Queries) -> None:
+        legs = [samples.adjustment(token_id=token) for token in ("2", "1")]
+        ledger.commit([samples.decision(*legs, samples.adjustment(entry_id="adj-2"))])
+        assert [row["token_id"] for row in queries.adjustment("main", "adj-1")] == ["1", "2"]
+        assert queries.adjustment("second", "adj-1") == []
+
+    @pytest.mark.req("L-10")
+    def test_what_entries_add_up_to_stands_beside_the_positions(self, ledger: Ledger, queries: Queries) -> None:
+        fills = [
+            samples.fill(1, realized_pnl_micro=7, fee_micro=2),
+            samples.fill(2, realized_pnl_micro=-4, fee_micro=3, state=FillState.FAILED),
+            samples.fill(3, token_id="5", market_id="other", condition_id="other", fee_micro=1),
+        ]
+        booked = samples.adjustment(realized_pnl_micro=10, at_ms=samples.AT_MS + 2)
+        ledger.commit([samples.decision(samples.market(), samples.position(), *fills, booked)])
+        found = queries.profits(Selection(limit=1))
+        mine, other = ("main", samples.TOKEN), ("main", "5")
+        assert found.entries[mine] == EntrySums(market_id=samples.MARKET, realized_pnl_micro=13, fees_micro=2)
+        assert found.entries[other] == EntrySums(market_id="other", realized_pnl_micro=-5, fees_micro=1)
+        assert [row["token_id"] for row in found.positions] == [samples.TOKEN]
+        assert found.titles == {("main", samples.CONDITION): "Will it rain in Zürich?"}
+        assert found.since is None
+        later = queries.profits(Selection(since_ms=samples.AT_MS + 2, market=samples.MARKET))
+        assert later.since == {mine: EntrySums(market_id=samples.MARKET, realized_pnl_micro=6, fees_micro=0)}
+        assert set(later.entries) == {mine}
 
     @pytest.mark.req("S-08", "S-09", "R-09")
     def test_reports_come_back_as_documents_newest_first(self, ledger: Ledger, queries: Queries) -> None:

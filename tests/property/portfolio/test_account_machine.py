@@ -204,10 +204,12 @@ class AccountMachine(ExchangeActs):
             assert (held.closed_at_ms is None) == order.live
 
     def teardown(self) -> None:
-        self.compare_hearings()
-        self.quiet(failing=False)
-        self.compare_hearings()
-        self.few_marks.undo()
+        try:
+            self.compare_hearings()
+            self.quiet(failing=False)
+            self.compare_hearings()
+        finally:
+            self.few_marks.undo()
 
     def compare_hearings(self) -> None:
         """The same messages in another order, some twice, end alike: positions, fills and orders (D-02)."""
