@@ -95,11 +95,14 @@ class StreamWatch:
             self._suspects.setdefault(key, (now_ms, updated_at_ms))
 
     def judge(self, now_ms: int) -> int:
-        """After a poll: how many fills the stream failed to show in time; measures its gap."""
+        """After a poll: how many fills the stream failed to show in time; measures its gap.
+
+        The gap is since the exchange's own time of the fill, or since the first poll where that clock is ahead of ours.
+        """
         if self.connection is None or self.catching_up:
             return 0
-        overdue = {key: told for key, (first, told) in self._suspects.items() if now_ms - first >= GRACE_MS}
-        gap_ms = max((now_ms - told for told in overdue.values()), default=0)
+        overdue = {key: min(seen) for key, seen in self._suspects.items() if now_ms - seen[0] >= GRACE_MS}
+        gap_ms = max((now_ms - since for since in overdue.values()), default=0)
         for key in overdue:
             del self._suspects[key]
         proven_at_ms = self.shown.proven_at_ms if overdue or self._suspects else now_ms

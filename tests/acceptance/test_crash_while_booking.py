@@ -13,6 +13,7 @@ import urllib.parse
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 import psycopg2
@@ -115,7 +116,8 @@ def assert_same(found: Ledger, expected: Ledger, frame: int, where: str) -> None
     """All is as expected; what was in flight when the process died, and nothing else, was seen over REST instead."""
     wanted = by_any_way(expected)
     for table, rows in by_any_way(found).items():
-        assert rows == wanted[table], f"{table}, dead in frame {frame} at {where}"
+        different = [pair for pair in zip_longest(rows, wanted[table]) if pair[0] != pair[1]]
+        assert different[:3] == [], f"{table}, dead in frame {frame} at {where}"
     others = other_feeds(found, expected)
     assert {row["at_ms"] for row in others} <= {at_ms(frame)}, where
     assert {row["feed"] for row in others} <= {"backfill", "poll"}, where
@@ -193,16 +195,17 @@ def test_a_commit_that_is_cut_anywhere_is_not_there_at_all(tmp_path: Path) -> No
         tape = Tape(dying)
         SHORT.go(dying)
         boundaries = tape.take()
-    for before, after in zip(boundaries, boundaries[1:], strict=False):
+    for before, after in pairwise(boundaries):
         if after.disk is before.disk:
             continue
         assert (before.what, after.what) == ("before COMMIT", "after COMMIT")
         old, new = content(before.disk, tmp_path / "old"), content(after.disk, tmp_path / "new")
-        assert old != new
+        changed = old != new
+        assert changed, str(after)
         for disk in torn(before.disk, after.disk):
             cuts += 1
-            assert content(disk, tmp_path / f"torn-{cuts}") == old
-            shutil.rmtree(tmp_path / f"torn-{cuts}")
+            unchanged = content(disk, tmp_path / "torn") == old
+            assert unchanged, f"{after}, cut {cuts}"
     assert cuts > 500
 
 
@@ -213,6 +216,7 @@ def test_a_commit_that_is_cut_anywhere_is_not_there_at_all(tmp_path: Path) -> No
 def server() -> Iterator[PostgresServer]:
     # a short path: a socket's name has at most 107 bytes
     server = get_server(tempfile.mkdtemp(prefix="ps-die-"), cleanup_mode="delete")
+    tell(server, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")  # a session is lost here, not the power
     yield server
     server.cleanup()
 
@@ -221,9 +225,8 @@ def tell(server: PostgresServer, *statements: str) -> None:
     """Run statements outside of every transaction."""
     connection = psycopg2.connect(server.get_uri())
     connection.autocommit = True
-    with connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
+    for statement in statements:
+        connection.cursor().execute(statement)
     connection.close()
 
 

@@ -11,6 +11,9 @@ COORDINATOR = "tests/unit/actors/test_coordinator.py"
 INGEST = "tests/unit/actors/test_ingest.py"
 WRITER = "tests/unit/actors/test_writer.py"
 CLOB = "tests/unit/polymarket/test_clob.py"
+LIFECYCLE = "tests/unit/portfolio/test_lifecycle.py"
+ORDER_MESSAGES = "tests/unit/portfolio/test_order_messages.py"
+PROVISIONAL = "tests/unit/portfolio/test_provisional.py"
 CHAIN = "tests/unit/polymarket/test_chain.py"
 
 
@@ -195,5 +198,69 @@ MUTANTS = (
         old="        if number != at.block.number:\n",
         new="        if number < 0:\n",
         test=f"{CHAIN}::test_a_call_that_ran_at_another_block_is_not_believed",
+    ),
+    Mutant(
+        name="book a trade beside the provisional quantity that it explains",
+        file="portfolio/provisional.py",
+        old="    order = replace(order, booked_micro=order.booked_micro + more_micro)\n",
+        new="",
+        test=f"{PROVISIONAL}::test_the_trade_takes_the_place_of_the_provisional_quantity_at_its_own_price",
+    ),
+    Mutant(
+        name="let an order's matched figure fall",
+        file="portfolio/provisional.py",
+        old="    matched = max(known.size_matched_micro, shown.size_matched_micro)\n",
+        new="    matched = shown.size_matched_micro\n",
+        test=f"{ORDER_MESSAGES}::test_a_late_or_repeated_message_changes_nothing_and_is_counted",
+    ),
+    Mutant(
+        name="close an order before its fills",
+        file="portfolio/provisional.py",
+        old="    if order.status.live or order.waiting_micro:\n",
+        new="    if order.status.live:\n",
+        test=f"{ORDER_MESSAGES}::test_a_cancellation_with_a_part_matched_closes_the_order_when_that_part_is_booked",
+    ),
+    Mutant(
+        name="take the figure's dust for a fill",
+        file="portfolio/views.py",
+        old="(self.booked_micro > 0 and waiting < DUST_MICRO)",
+        new="False",
+        test=f"{PROVISIONAL}::test_an_order_closes_although_its_trades_stay_behind_its_figure_by_dust",
+    ),
+    Mutant(
+        name="drop an expired fill in silence",
+        file="portfolio/lifecycle.py",
+        old='    issue(draft, IssueType.FILL_EXPIRED, known.fill, ("in flight", "reversed", f"{seen}, {chain}"))\n',
+        new="",
+        test=f"{LIFECYCLE}::test_a_fill_that_nothing_speaks_for_is_taken_back_in_sight_of_all",
+    ),
+    Mutant(
+        name="reverse a fill that is being retried",
+        file="portfolio/lifecycle.py",
+        old="    if event.status is TradeStatus.RETRYING:\n",
+        new="    if event.status is TradeStatus.CONFIRMED:\n",
+        test=f"{LIFECYCLE}::test_a_fill_that_something_speaks_for_gets_another_time_to_live",
+    ),
+    Mutant(
+        name="settle a fill beside the marks behind it",
+        file="portfolio/state.py",
+        old="            mark if mark.at < fill.at else replace(mark, positions=_with_settled(mark.positions, fill))\n",
+        new="            mark\n",
+        test="tests/unit/portfolio/test_marks.py::test_a_fill_before_a_mark_that_settles_or_fails_changes_the_marks_behind_it",
+    ),
+    Mutant(
+        name="keep the first transaction hash for good",
+        file="portfolio/booking.py",
+        old='    if (_hash_told(leg), leg.transaction_hash or "") > (known.hash_told, fill.transaction_hash or ""):\n',
+        new="    if not fill.transaction_hash:\n",
+        test="tests/unit/portfolio/test_fill_messages.py::"
+        "test_a_hash_is_replaced_until_the_trade_is_confirmed_and_the_latest_stands_in_any_order",
+    ),
+    Mutant(
+        name="let a trade replace what an operator recorded",
+        file="portfolio/booking.py",
+        old="    return inferred and not booked.superseded and not booked.operator\n",
+        new="    return inferred and not booked.superseded\n",
+        test="tests/unit/portfolio/test_recording.py::test_a_mark_is_refused_for_what_is_no_standing_inferred_entry",
     ),
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +76,8 @@ def _name(statement: Any) -> str:
 class Disk:
     """What a SQLite database has on disk: its file and its write-ahead log. The index beside them is made anew."""
 
-    main: bytes
-    log: bytes
+    main: bytes = field(repr=False)
+    log: bytes = field(repr=False)
 
     @classmethod
     def of(cls, file: Path) -> Disk:
@@ -100,6 +100,9 @@ class Boundary:
     number: int
     what: str
     disk: Disk
+
+    def __str__(self) -> str:
+        return f"boundary {self.number}, {self.what}"
 
 
 class Tape:

@@ -54,7 +54,10 @@ def until(look: Callable[[], T | None], what: str, *, within_s: float = READY_WI
 
 @dataclass(frozen=True, kw_only=True)
 class LiveSettings:
-    """What differs from test to test in the service's configuration. ``extra`` is appended to the file as it is."""
+    """What differs from test to test in the service's configuration. ``extra`` is appended to the file as it is.
+
+    ``statsd_port`` is where metrics go on this machine; None sends none.
+    """
 
     sync_interval_s: int = 15
     settle_window_s: int = 1
@@ -62,6 +65,7 @@ class LiveSettings:
     strategies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     alert_urls: tuple[str, ...] = ()
     endpoints: Mapping[str, str] = field(default_factory=dict)
+    statsd_port: int | None = None
     extra: str = ""
 
 
@@ -258,7 +262,7 @@ signature_type = {wallet["signature_type"]}
 url = "sqlite:///{folder}/books.db"
 
 [statsd]
-host = ""
+{_statsd_text(settings.statsd_port)}
 
 [alerts]
 urls = {json.dumps(list(settings.alert_urls))}
@@ -266,6 +270,10 @@ urls = {json.dumps(list(settings.alert_urls))}
 [http]
 bind = ""
 """
+
+
+def _statsd_text(port: int | None) -> str:
+    return 'host = ""' if port is None else f'host = "127.0.0.1"\nport = {port}'
 
 
 def _world_text(info: Mapping[str, Any], settings: LiveSettings) -> str:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from portfolio.facts import OrderStatus, Payout, Side, Trade, TradeStatus
+import msgspec
+
+from portfolio.facts import OpenOrder, OrderStatus, Payout, Side, Trade, TradeStatus
 from portfolio.units import mul_price
 from tests.support.venue import FUNDER, OWN_KEY, Venue
 
@@ -107,3 +109,20 @@ def fill_order(venue: Venue, order_id: str, trade_id: str) -> None:
         Deal(token_id=order.token_id, size=order.original_size_micro, price=order.price_micro, order_id=order_id),
     )
     venue.end_order(order_id, OrderStatus.MATCHED, matched_micro=order.original_size_micro)
+
+
+def fill_part(venue: Venue, order_id: str, trade_id: str, size: int) -> tuple[Trade, OpenOrder]:
+    """So much more of a live order of ours is filled; its trade, and the order as it stands then."""
+    order = venue.orders[order_id]
+    matched = order.size_matched_micro + size
+    venue.orders[order_id] = msgspec.structs.replace(order, size_matched_micro=matched)
+    deal = Deal(token_id=order.token_id, size=size, price=order.price_micro, order_id=order_id)
+    return trade(venue, trade_id, deal), venue.orders[order_id]
+
+
+def becomes(venue: Venue, trade_id: str, status: TradeStatus) -> Trade:
+    """The exchange shows another status of a trade from now on."""
+    (made,) = [made for made in venue.trades if made.trade_id == trade_id]
+    changed = msgspec.structs.replace(made, status=status, updated_at_ms=venue.clock.now_ms())
+    venue.trades[venue.trades.index(made)] = changed
+    return changed

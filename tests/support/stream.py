@@ -24,10 +24,11 @@ class ScriptedStream:
         self._deliver = deliver
 
     def reconnect(self, reason: str) -> None:
-        """The port: end the subscription and begin another one."""
+        """The port: end the subscription and begin another one; nothing where there is none."""
         self.reconnects.append(reason)
-        self.cut(reason)
-        self.subscribe()
+        if self.connected:
+            self.cut(reason)
+            self.subscribe()
 
     def close(self) -> None:
         """The port: nothing is told any more."""

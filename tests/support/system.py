@@ -147,6 +147,7 @@ class Harness:
         self.restarted: list[Address] = []
         self.crashes_expected = False
         self._opened = False
+        self._disk_lost = False
 
     def start(self, *, run: bool = True) -> Harness:
         """Open the database, rebuild, start all actors and run until nobody has mail: the first cycle is done.
@@ -155,6 +156,7 @@ class Harness:
         """
         self.database = open_database(self.url, owner="test", now_ms=self.clock.now_ms())
         self._opened = True
+        self._disk_lost = False
         self.runtime = PumpRuntime(self.clock, self.seed)
         self.venue.later = self.runtime.later
         self.post = Post()
@@ -184,6 +186,8 @@ class Harness:
                 StrategyGate.start(address, self.system, self.books.gate, self.board)
             case "ingest":
                 identity = Identity(wallet=WALLET, address=FUNDER, api_keys=(OWN_KEY,), opened=self.books.wallet.opened)
+                # As the process does: each life of the ingest has a subscription of its own.
+                self.stream.close()
                 feeds = (self.reads, self.stream, self.board)
                 FillIngestActor.start(address, self.system, self.books.ingest, identity, feeds)
             case "coordinator":
@@ -253,6 +257,16 @@ class Harness:
             pykka.ActorRegistry._actor_refs.clear()
             self.database.close()
             self._opened = False
+
+    def lose_disk(self) -> None:
+        """From now on every commit fails, until a restart."""
+        self._disk_lost = True
+        self.database.connection.close()
+
+    @property
+    def readable(self) -> bool:
+        """Whether the database is open and there."""
+        return self._opened and not self._disk_lost
 
     def restart(self) -> Harness:
         """Crash and come back."""

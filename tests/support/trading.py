@@ -38,7 +38,8 @@ FRAME_MS = 70_000
 
 BLOCK_MS = 2_000
 EARLIER_MS = 30_000
-"""So long before its frame a fill was matched."""
+LONG_AGO_MS = 200_000
+"""So long before its frame a fill was matched; some are shown so late that only a whole cursor brings them back."""
 
 PLACED_BEFORE = 2
 TAIL = 4
@@ -60,6 +61,7 @@ class End(enum.Enum):
     CONFIRMED = "in a block when it is confirmed"
     MINED = "in a block a frame before it is confirmed"
     FAILED = "failed"
+    LATE = "shown when it was confirmed long ago"
     SILENT = "never shown"
 
 
@@ -124,12 +126,19 @@ class Fill:
         if self.end is End.SILENT:
             return {}
         seen = self.frame + (self.way is Way.ORDER_FIRST)
-        after = {
-            End.CONFIRMED: (TradeStatus.CONFIRMED,),
-            End.MINED: (TradeStatus.MINED, TradeStatus.CONFIRMED),
-            End.FAILED: (TradeStatus.RETRYING, TradeStatus.FAILED),
+        reached = {
+            End.CONFIRMED: (TradeStatus.MATCHED, TradeStatus.CONFIRMED),
+            End.MINED: (TradeStatus.MATCHED, TradeStatus.MINED, TradeStatus.CONFIRMED),
+            End.FAILED: (TradeStatus.MATCHED, TradeStatus.RETRYING, TradeStatus.FAILED),
+            End.LATE: (TradeStatus.CONFIRMED,),
         }
-        return dict(enumerate((TradeStatus.MATCHED, *after[self.end]), start=seen))
+        return dict(enumerate(reached[self.end], start=seen))
+
+    @property
+    def matched_at_ns(self) -> int:
+        """When it was matched; no two at once."""
+        ago_ms = LONG_AGO_MS if self.end is End.LATE else EARLIER_MS
+        return (at_ms(self.frame) - ago_ms + self.number) * NS_PER_MS + self.number
 
     @property
     def settles_in(self) -> int | None:
@@ -159,7 +168,7 @@ class Fill:
             size_micro=self.size,
             price_micro=self.price,
             status=status,
-            matched_at_ns=(at_ms(self.frame) - EARLIER_MS + self.number) * NS_PER_MS + self.number,
+            matched_at_ns=self.matched_at_ns,
             updated_at_ms=at_ms(frame),
             owner=OWN_KEY if taker else "key-of-a-stranger",
             maker_address=FUNDER if taker else "0x00000000000000000000000000000000000000aa",
@@ -207,7 +216,7 @@ class Trading:
             "price": choose.randrange(20, 80) * CENT,
             "size": choose.randrange(SHARE // 20, 20 * SHARE),
             "way": choose.choice(tuple(Way)),
-            "end": choose.choices((End.CONFIRMED, End.MINED, End.FAILED), (10, 9, 1))[0],
+            "end": choose.choices((End.CONFIRMED, End.MINED, End.FAILED, End.LATE), (10, 7, 1, 2))[0],
             "whole": choose.random() < 0.5,
         }
         fill = Fill(number=number, frame=frame, **{**drawn, **given})  # type: ignore[arg-type]

@@ -6,12 +6,11 @@ while the ambient trading goes on. What is compared is compared at rest, when ev
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import threading
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any, Self
+from typing import Any
+
+from gevent.server import DatagramServer
 
 from polymarket.sandbox.actions import Cancel, FillOrder, Place
 from polymarket.sandbox.amounts import decimal_text, parse_decimal
@@ -32,6 +31,34 @@ LONGEST_SETTLING = 400
 """Blocks within which everything ends; the ambient trading begins anew in some of them."""
 
 
+class MetricsListener:
+    """Where StatsD's packets go: ``counted`` sums counters, ``gauges`` holds every value of each gauge that came."""
+
+    def __init__(self) -> None:
+        self.counted: Counter[str] = Counter()
+        self.gauges: dict[str, list[float]] = {}
+        self._server = DatagramServer(("127.0.0.1", 0), self._take)
+        self._server.start()
+
+    @property
+    def port(self) -> int:
+        """As ``[statsd] port`` takes it."""
+        port: int = self._server.server_port
+        return port
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.stop(timeout=1)
+
+    def _take(self, packet: bytes, _sender: object) -> None:
+        for line in packet.decode().splitlines():
+            name, value, kind = re.split(r"[:|]", line)[:3]
+            if kind == "c":
+                self.counted[name] += int(value)
+            elif kind == "g":
+                self.gauges.setdefault(name, []).append(float(value))
+
+
 class Following(Stage):
     """The stage of the tests of the user stream. From here on the sandbox's time stands still between the steps."""
 
@@ -40,7 +67,7 @@ class Following(Stage):
         self.books = self.control.books()
         self.markets: list[Row] = self.books["markets"]
         self._oracle = Oracle(service.info["wallet"]["address"], self._positions().values(), self.books)
-        self._opened = {row["order_id"] for row in self._orders()}
+        self._ended: dict[str, Row] = {}
 
     # -- the sandbox ----------------------------------------------------------------------------------------------
 
@@ -159,6 +186,10 @@ class Following(Stage):
             self.blocks(1)
         raise NotInTimeError(f"the end of every match: not within {LONGEST_SETTLING} blocks")
 
+    def all_booked(self) -> bool:
+        """Whether every own leg of every trade is a fill by now."""
+        return {part.key for part in self._oracle.parts(self.control.books())} <= set(self.fills())
+
     def agree(self) -> Row:
         """Positions, cost, profit and loss, fees, fills and orders are the sandbox's to the base unit."""
         books = self.at_rest()
@@ -203,8 +234,11 @@ class Following(Stage):
         }
 
     def _exchanges(self, order_id: str) -> Row:
-        row: Row = clob_get(self.sandbox, f"/data/order/{order_id}").json()
-        return row.get("order", row)
+        """The order as the exchange has it; one that has ended stays as it is."""
+        row: Row = self._ended.get(order_id) or clob_get(self.sandbox, f"/data/order/{order_id}").json()
+        if row["status"] != "LIVE":
+            self._ended[order_id] = row
+        return row
 
     def _positions(self) -> dict[str, Row]:
         return {row["token_id"]: row for row in self.service.get("/v1/positions?all=1")}

@@ -49,6 +49,7 @@ def test_it_starts_turns_green_and_allows_trading_after_its_first_cycle(
     assert status["last_cycle"]["status"] == "ok"
     assert {name: source["up"] for name, source in status["sources"].items() if name != "gamma"} == {
         "clob": True,
+        "stream": True,
         "chain": True,
         "data": True,
     }

@@ -24,6 +24,7 @@ from portfolio.provisional import PROVISIONAL
 from portfolio.state import MarketState, digest
 from portfolio.trades import TradeLeg
 from portfolio.views import ChainView, ExternalView, ViewPolicy
+from tests.property.portfolio.happenings import happenings
 from tests.unit.portfolio.markets import CONDITION, NO, SECOND, T0, WALLET, YES, leg, meta, prices
 
 TOKENS = (YES, NO)
@@ -88,14 +89,17 @@ def deliveries(draw: st.DrawFn, account: Sequence[Traded]) -> list[FillSeen]:
 
 @st.composite
 def stories(draw: st.DrawFn) -> list[Told]:
-    """Any events at all: fills in every state and views that may be true, late, partial or wrong."""
+    """Any events at all: fills, orders, look-ups, records, and views that may be true, late, partial or wrong."""
     account = draw(accounts(6))
     told: list[Told] = [Told(MarketDefined(metas=(meta(),)), T0)]
     now_ms, block = T0, 0
     for number in range(draw(st.integers(0, 12))):
         now_ms += draw(st.sampled_from((0, SECOND, 31 * SECOND)))
-        seeing = draw(st.booleans())
-        if account and seeing:
+        what = draw(st.sampled_from(("fill", "view", "else")))
+        if what == "else":
+            told.append(Told(draw(happenings(number)), now_ms))
+            continue
+        if account and what == "fill":
             trade = draw(st.sampled_from(account))
             told.append(Told(trade.seen(draw(st.sampled_from(trade.path))), now_ms))
             continue

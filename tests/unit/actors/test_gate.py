@@ -70,7 +70,7 @@ def test_a_command_is_answered_when_it_is_durable_and_not_before(build: Build) -
 @pytest.mark.req("D-18")
 def test_a_command_that_the_disk_refused_is_never_confirmed(build: Build) -> None:
     harness = running(build())
-    harness.database.connection.close()
+    harness.lose_disk()
     harness.post.tell(gate_address(WALLET), PAUSE)
     harness.runtime.run_until_idle()
     assert harness.answers.given == {}

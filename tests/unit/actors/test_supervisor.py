@@ -193,7 +193,7 @@ def test_a_crashed_writer_ends_the_process_at_once(build: Build) -> None:
 def test_a_broken_stream_ends_the_process_and_the_next_one_continues_from_disk(build: Build) -> None:
     harness = running(build())
     trade(harness.venue, "trade-1", DEAL)
-    harness.database.connection.close()
+    harness.lose_disk()
     harness.cycle()
     assert len(harness.escalated) == 1
     harness.restart()
