@@ -93,17 +93,26 @@ class Checks:
         if message.certificate.verdict is not Verdict.COMPLETE:
             return
         match message.answer:
-            case TradesAnswer(trades=trades):
-                for trade in trades:
-                    for leg in own_legs(trade, self._identity.address, self._identity.api_keys):
-                        self._handing.leg(leg, "check")
-                self._traded(check, message.answer)
+            case TradesAnswer():
+                if self._hand_on(message.answer):
+                    self._traded(check, message.answer)
             case OrderAnswer(order=order):
                 check.order = order
                 check.trades_left = list(order.trade_ids[-TRADES_OF_ORDER_MAX:]) if order is not None else []
                 self._order_goes_on(check)
             case ReceiptAnswer(receipt=receipt):
                 self._found(check, receipt, chain_asked=True)
+
+    def _hand_on(self, answer: TradesAnswer) -> bool:
+        """Tell the market what the trades say now, ahead of what is decided; not while their market is unknown."""
+        identity = self._identity
+        legs = [leg for trade in answer.trades for leg in own_legs(trade, identity.address, identity.api_keys)]
+        unknown = {leg.condition_id for leg in legs if not self._handing.knows(leg.condition_id)}
+        for condition_id in sorted(unknown):
+            self._handing.ask(condition_id)
+        for leg in () if unknown else legs:
+            self._handing.leg(leg, "check")
+        return not unknown
 
     def _traded(self, check: _Check, answer: TradesAnswer) -> None:
         if check.overdue.trade_id == PROVISIONAL:

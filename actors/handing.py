@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 import msgspec
 
 from actors.outflow import Outflow
-from messages.addresses import market_address
+from messages.addresses import Address, market_address
 from portfolio.booking import STATUS_RANK
 from portfolio.events import FillSeen, OrderSeen
 from portfolio.facts import OrderMessage
@@ -32,16 +32,20 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 class Handing:
     """Tells markets their legs and orders through the outflow."""
 
-    def __init__(self, identity: Identity, outflow: Outflow) -> None:
+    def __init__(self, identity: Identity, outflow: Outflow, need: Callable[[tuple[str, ...]], None]) -> None:
         self._wallet = identity.wallet
         self._outflow = outflow
+        self._need = need
         self._markets: dict[str, str] = {}
         self._told: dict[tuple[str, str], TradeLeg] = {}
+        self._lost: set[tuple[str, str]] = set()
         self._homeless: list[tuple[str, Callable[[], object]]] = []
+        self._asked: set[str] = set()
 
-    def learn(self, entries: Collection[tuple[str, str]]) -> None:
-        """Where conditions belong; what waited for them goes on."""
+    def learn(self, entries: Collection[tuple[str, str]], unresolved: Collection[str] = ()) -> None:
+        """Where conditions belong; what waited for them goes on. ``unresolved`` ones may be asked for again."""
         self._markets.update(entries)
+        self._asked.difference_update((condition_id for condition_id, _ in entries), unresolved)
         waiting, self._homeless = self._homeless, []
         for condition_id, hand_on in waiting:
             if condition_id in self._markets:
@@ -56,16 +60,28 @@ class Handing:
     def keep(self, condition_id: str, hand_on: Callable[[], object]) -> None:
         """Call ``hand_on`` when the condition's market is known; the oldest are dropped, a poll shows them again."""
         self._homeless = [*self._homeless[1 - HOMELESS_MAX :], (condition_id, hand_on)]
+        self.ask(condition_id)
+
+    def ask(self, condition_id: str) -> None:
+        """Ask for the condition's metadata, unless that is asked for already: a burst of its fills is one question."""
+        if condition_id not in self._asked:
+            self._asked.add(condition_id)
+            self._need((condition_id,))
 
     def leg(self, leg: TradeLeg, feed: str) -> bool:
         """Tell the market, unless it was told the same or a later status; whether the leg was never seen before."""
         key = (leg.trade_id, leg.order_id)
         told = self._told.get(key)
-        if told is not None and (told == leg or STATUS_RANK[leg.status] < STATUS_RANK[told.status]):
+        known = told is not None and (told == leg or STATUS_RANK[leg.status] < STATUS_RANK[told.status])
+        if known and key not in self._lost:
             return False
         self._told[key] = leg
-        self._outflow.put(market_address(self._wallet, self._markets[leg.condition_id]), FillSeen(leg=leg, feed=feed))
+        self._lost.discard(key)
+        self._outflow.put(self._market_of(leg), FillSeen(leg=leg, feed=feed))
         return told is None
+
+    def _market_of(self, leg: TradeLeg) -> Address:
+        return market_address(self._wallet, self._markets[leg.condition_id])
 
     def order(self, message: OrderMessage, feed: str) -> None:
         """Tell the market of an order as it stood."""
@@ -79,7 +95,8 @@ class Handing:
     def forget_before(self, horizon_ns: int) -> None:
         """Forget legs matched before; the ledger's keys recognise them for ever."""
         self._told = {key: leg for key, leg in self._told.items() if leg.matched_at_ns >= horizon_ns}
+        self._lost &= self._told.keys()
 
-    def forget(self) -> None:
-        """Forget what was told: a market may have lost it."""
-        self._told.clear()
+    def tell_again(self, markets: Collection[Address] | None = None) -> None:
+        """What these markets were told (None: all) may be lost: tell it again when it is shown again."""
+        self._lost.update(key for key, leg in self._told.items() if markets is None or self._market_of(leg) in markets)

@@ -118,7 +118,8 @@ class FillIngestActor(TradeReadings):
     def _disconnected(self, message: StreamClosed) -> None:
         if message.connection != self._watch.connection:
             return
-        for events in self._watch.closed(message.reason):
+        rest = self._watch.closed(message.reason)
+        for events in rest if self._opened else ():
             self._take_events(events)
         self._show()
         self._count("stream_closed")
@@ -145,9 +146,8 @@ class FillIngestActor(TradeReadings):
     def _leg(self, leg: TradeLeg) -> None:
         if self._handing.knows(leg.condition_id):
             self._handing.leg(leg, "stream")
-            return
-        self._handing.keep(leg.condition_id, lambda: self._handing.leg(leg, "stream"))
-        self._need((leg.condition_id,))
+        else:
+            self._handing.keep(leg.condition_id, lambda: self._handing.leg(leg, "stream"))
 
     def _order(self, message: OrderMessage, feed: str) -> None:
         """An order of a key that is not configured is the cycle's to judge (R-04, R-21)."""
@@ -158,7 +158,6 @@ class FillIngestActor(TradeReadings):
             self._handing.order(message, feed)
         else:
             self._handing.keep(condition_id, lambda: self._handing.order(message, feed))
-            self._need((condition_id,))
 
     # -- behind a new subscription --------------------------------------------------------------------------------
 

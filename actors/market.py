@@ -58,13 +58,15 @@ class MarketActor(DecidingActor):
                 super().take(message, now_ms)
 
     def _apply(self, event: MarketEvent, now_ms: int, then: tuple[tuple[Address, object], ...] = ()) -> Step:
-        """Run the transition; one that raises leaves the books as they were and halts the market (D-19)."""
+        """Run the transition; one that raises leaves the books as they were, halts the market and is refused (D-19)."""
         try:
             step = transition(self._state, event, now_ms)
         except Exception as error:
             self.log.exception("event_rejected", kind=kind_of_event(event))
-            event = EventRejected(kind=kind_of_event(event), detail=f"{type(error).__name__}: {error}")
-            step = transition(self._state, event, now_ms)
+            rejected = EventRejected(kind=kind_of_event(event), detail=f"{type(error).__name__}: {error}")
+            # Nobody is told that what was rejected was done.
+            event, then = rejected, ()
+            step = msgspec.structs.replace(transition(self._state, event, now_ms), refused=rejected.detail)
         if step.state is not self._state or step.rows:
             self.submit(event, step.state.version, step.rows, then)
             self._state = step.state

@@ -52,6 +52,7 @@ class Outflow:
         self._ends: dict[int, int] = {}
         self._on_sent: deque[tuple[int, Done]] = deque()
         self._on_durable: deque[tuple[int, Done]] = deque()
+        self._absent: set[Address] = set()
 
     @property
     def waiting(self) -> int:
@@ -70,8 +71,11 @@ class Outflow:
         """Call ``done`` once all that was put so far is on disk."""
         self._on_durable.append((self._sent + len(self._queue), done))
 
-    def flow(self) -> None:
-        """Hand on as much as may be on its way, and call whoever waited for it."""
+    def flow(self) -> frozenset[Address]:
+        """Hand on as much as may be on its way, and call whoever waited for it.
+
+        Returns the markets where nobody was: what they were told is lost.
+        """
         while self._queue and len(self._awaited) < WINDOW:
             market, message = self._queue.popleft()
             self._carrier.tell(market, message)
@@ -86,6 +90,8 @@ class Outflow:
         if not self._awaited and not self._open:
             self._durable = self._sent
         _call(self._on_durable, self._durable)
+        absent, self._absent = frozenset(self._absent), set()
+        return absent
 
     def durable(self, marker: MarkerDurable) -> int | None:
         """A market's marker came back; the chunk's number when it was the last of its chunk."""
@@ -105,15 +111,24 @@ class Outflow:
         self._ends.clear()
         self._touched.clear()
         self._open = 0
-        lost, self._on_durable = self._on_durable, deque()
-        for _, done in lost:
+        self._refuse(-1)
+
+    def _refuse(self, behind: int) -> None:
+        """Whoever waits for what was put behind this number will not hear that it arrived."""
+        lost = [done for number, done in self._on_durable if number > behind]
+        self._on_durable = deque(waiting for waiting in self._on_durable if waiting[0] <= behind)
+        for done in lost:
             done(False)
 
     def _close(self) -> None:
-        """Send the markers of the open chunk; where nobody is, there is nobody to wait for."""
+        """Send the markers of the open chunk; where nobody is nothing arrived, and there is nobody to wait for."""
         chunk, markets = self._chunk, {market for market in self._touched if self._carrier.knows(market)}
+        absent, begins = self._touched.keys() - markets, self._sent - self._open
         self._chunk += 1
         self._touched, self._open = {}, 0
+        if absent:
+            self._absent |= absent
+            self._refuse(begins)
         self._ends[chunk] = self._sent
         self._awaited[chunk] = markets
         for market in sorted(markets):

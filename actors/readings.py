@@ -62,7 +62,7 @@ class TradeReadings(DecidingActor):
         self._identity = identity
         self._reads, self._stream, self._board = outside
         self._outflow = Outflow(self)
-        self._handing = Handing(identity, self._outflow)
+        self._handing = Handing(identity, self._outflow, self._need)
         self._checks = Checks(identity, self._handing, self._ask, self._outflow.put)
         self._watch = StreamWatch()
         self._jobs: dict[str, TradeJob] = {}
@@ -75,7 +75,10 @@ class TradeReadings(DecidingActor):
 
     def _flow(self) -> None:
         """Hand on; watch each chunk that is on its way, for a market that is gone answers nothing."""
-        self._outflow.flow()
+        absent = self._outflow.flow()
+        if absent:
+            self._count("handed_to_nobody")
+            self._handing.tell_again(absent)
         for chunk in self._outflow.open_chunks():
             if chunk not in self._watched:
                 self._watched.add(chunk)
@@ -89,7 +92,7 @@ class TradeReadings(DecidingActor):
 
     def _lost(self) -> None:
         """What was told may not have arrived: the next reading tells it again."""
-        self._handing.forget()
+        self._handing.tell_again()
         self._outflow.lose()
 
     def _count(self, *names: str) -> None:
@@ -155,7 +158,7 @@ class TradeReadings(DecidingActor):
             job.new_legs += 1
 
     def _known(self, message: MarketsKnown, now_ms: int) -> None:
-        self._handing.learn(message.entries)
+        self._handing.learn(message.entries, message.unresolved)
         for job in [job for job in self._jobs.values() if job.waiting]:
             here = [leg for leg in job.waiting if self._handing.knows(leg.condition_id)]
             job.waiting = [leg for leg in job.waiting if not self._handing.knows(leg.condition_id)]
@@ -207,7 +210,7 @@ class TradeReadings(DecidingActor):
         body = msgspec.json.encode(done)
 
         def answer(arrived: bool) -> None:  # noqa: FBT001 - the outflow's word
-            lost = "a market was restarted meanwhile; ask again, what is booked already is recognised"
+            lost = "a market is down or was restarted meanwhile; ask again, what is booked already is recognised"
             detail = job.detail or ("" if arrived else lost)
             told = Answer(request_id=backfill.request_id, ok=detail == "", detail=detail, body=body)
             self.tell(REPORTER, told)

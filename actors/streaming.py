@@ -90,8 +90,9 @@ class StreamWatch:
         self._suspects.pop(key, None)
 
     def suspect(self, key: tuple[str, str], updated_at_ms: int, now_ms: int) -> None:
-        """A poll showed a fill first, which the stream should show too, soon."""
-        if self.connection is not None and not self.catching_up:
+        """A poll showed a fill first, which the stream should show too, soon; not what was before its subscription."""
+        since_ms = self.shown.since_ms
+        if self.connection is not None and not self.catching_up and since_ms is not None and updated_at_ms >= since_ms:
             self._suspects.setdefault(key, (now_ms, updated_at_ms))
 
     def judge(self, now_ms: int) -> int:

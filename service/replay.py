@@ -137,7 +137,7 @@ def rebuild(name: str, entries: Iterable[JournalEntry]) -> Books:
 
 
 def positions_digest(positions: Iterable[PositionRow], orders: Iterable[OrderRow]) -> str:
-    """Digest of what the tables show: every position that was ever held, and every live order."""
+    """Digest of what the tables show: every position that was ever held, and every order that is not closed."""
     held = sorted(
         (
             row.market_id,

@@ -56,7 +56,8 @@ ALL = Selection()
 class StateRows(msgspec.Struct, frozen=True, kw_only=True):
     """The stored state of a wallet at one journal head: what a state digest is made of (D-20).
 
-    Positions by (market, token), zero ones included; live orders by (market, order).
+    Positions by (market, token), zero ones included; orders by (market, order), those that are over but wait for the
+    last of their fills included, closed ones not (L-06).
     """
 
     head_seq: int
@@ -232,7 +233,7 @@ class Queries:
         return self._database.read(_counts)
 
     def state_rows(self, wallet: str, stream: str) -> StateRows:
-        """All positions and live orders of a wallet, with the head of its stream, at one moment."""
+        """All positions and unclosed orders of a wallet, with the head of its stream, at one moment."""
         return self._database.read(lambda reader: _state_rows(reader, wallet, stream))
 
     def _all(self, query: pw.ModelSelect[Any]) -> list[Record]:
@@ -356,9 +357,9 @@ def _counts(reader: pw.Database) -> dict[str, int]:
 def _state_rows(reader: pw.Database, wallet: str, stream: str) -> StateRows:
     position, order, lease = tables.Positions, tables.Orders, tables.Leases
     held = position.select().where(position.wallet == wallet).order_by(position.market_id, position.token_id)
-    live = (
+    unclosed = (
         order.select()
-        .where((order.wallet == wallet) & order.status.in_(LIVE_STATUSES) & order.closed_at_ms.is_null())
+        .where((order.wallet == wallet) & order.closed_at_ms.is_null())
         .order_by(order.market_id, order.order_id)
     )
     heads = _records(lease.select(lease.head_seq, lease.head_hash).where(lease.stream == stream), reader)
@@ -367,7 +368,7 @@ def _state_rows(reader: pw.Database, wallet: str, stream: str) -> StateRows:
         head_seq=head["head_seq"],
         head_hash=head["head_hash"],
         positions=tuple(_typed(record, PositionRow) for record in _records(held, reader)),
-        orders=tuple(_typed(record, OrderRow) for record in _records(live, reader)),
+        orders=tuple(_typed(record, OrderRow) for record in _records(unclosed, reader)),
     )
 
 

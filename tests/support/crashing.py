@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from storage.tables import INTERNAL, PUBLIC
 from tests.support.system import Harness
@@ -52,7 +52,7 @@ class _WatchedCursor:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cursor, name)
 
-    def __enter__(self) -> _WatchedCursor:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -158,7 +158,7 @@ def content(disk: Disk, folder: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Every row that a database with these files holds, as the next process will find it."""
     file = disk.put(folder)
     with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as reader:
-        tables = [model._meta.table_name for model in (*PUBLIC, *INTERNAL)]  # type: ignore[attr-defined]
+        tables = [model._meta.table_name for model in (*PUBLIC, *INTERNAL)]
         return {table: reader.execute(f'SELECT * FROM "{table}"').fetchall() for table in tables}
 
 

@@ -38,11 +38,10 @@ FRAME_MS = 70_000
 
 BLOCK_MS = 2_000
 EARLIER_MS = 30_000
-LONG_AGO_MS = 200_000
-"""So long before its frame a fill was matched; some are shown so late that only a whole cursor brings them back."""
+"""So long before its frame a fill was matched."""
 
 PLACED_BEFORE = 2
-TAIL = 4
+TAIL = 3
 """Frames before the first fill and after the last: orders are placed; trades settle or fail."""
 
 
@@ -61,7 +60,6 @@ class End(enum.Enum):
     CONFIRMED = "in a block when it is confirmed"
     MINED = "in a block a frame before it is confirmed"
     FAILED = "failed"
-    LATE = "shown when it was confirmed long ago"
     SILENT = "never shown"
 
 
@@ -130,15 +128,13 @@ class Fill:
             End.CONFIRMED: (TradeStatus.MATCHED, TradeStatus.CONFIRMED),
             End.MINED: (TradeStatus.MATCHED, TradeStatus.MINED, TradeStatus.CONFIRMED),
             End.FAILED: (TradeStatus.MATCHED, TradeStatus.RETRYING, TradeStatus.FAILED),
-            End.LATE: (TradeStatus.CONFIRMED,),
         }
         return dict(enumerate(reached[self.end], start=seen))
 
     @property
     def matched_at_ns(self) -> int:
         """When it was matched; no two at once."""
-        ago_ms = LONG_AGO_MS if self.end is End.LATE else EARLIER_MS
-        return (at_ms(self.frame) - ago_ms + self.number) * NS_PER_MS + self.number
+        return (at_ms(self.frame) - EARLIER_MS + self.number) * NS_PER_MS + self.number
 
     @property
     def settles_in(self) -> int | None:
@@ -216,7 +212,7 @@ class Trading:
             "price": choose.randrange(20, 80) * CENT,
             "size": choose.randrange(SHARE // 20, 20 * SHARE),
             "way": choose.choice(tuple(Way)),
-            "end": choose.choices((End.CONFIRMED, End.MINED, End.FAILED, End.LATE), (10, 7, 1, 2))[0],
+            "end": choose.choices((End.CONFIRMED, End.MINED, End.FAILED), (10, 9, 1))[0],
             "whole": choose.random() < 0.5,
         }
         fill = Fill(number=number, frame=frame, **{**drawn, **given})  # type: ignore[arg-type]
@@ -257,7 +253,7 @@ class Trading:
 
     def held(self) -> dict[str, tuple[int, int]]:
         """Settled shares and all shares of each token in the end, as the story has them."""
-        found = {token_id: (HELD, HELD) for token_id in TOKENS}
+        found = dict.fromkeys(TOKENS, (HELD, HELD))
         for fill in self.fills:
             settled, shares = found[fill.token_id]
             size = fill.size if fill.side is Side.BUY else -fill.size

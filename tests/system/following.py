@@ -43,14 +43,13 @@ class MetricsListener:
     @property
     def port(self) -> int:
         """As ``[statsd] port`` takes it."""
-        port: int = self._server.server_port
-        return port
+        return int(self._server.server_port or 0)
 
     def close(self) -> None:
         """Stop listening."""
         self._server.stop(timeout=1)
 
-    def _take(self, packet: bytes, _sender: object) -> None:
+    def _take(self, packet: Any, _sender: Any) -> None:
         for line in packet.decode().splitlines():
             name, value, kind = re.split(r"[:|]", line)[:3]
             if kind == "c":
@@ -151,7 +150,12 @@ class Following(Stage):
 
     def order(self, order_id: str) -> Row:
         """As it stands in the books, empty where it is unknown."""
-        return next((row for row in self._orders() if row["order_id"] == order_id), {})
+        return next((row for row in self.orders() if row["order_id"] == order_id), {})
+
+    def orders(self) -> list[Row]:
+        """All that were ever seen."""
+        rows: list[Row] = self.service.get("/v1/orders?all=1")
+        return rows
 
     def connected(self) -> bool:
         """Whether the stream is subscribed."""
@@ -185,6 +189,11 @@ class Following(Stage):
                 return books
             self.blocks(1)
         raise NotInTimeError(f"the end of every match: not within {LONGEST_SETTLING} blocks")
+
+    def legs(self, trade_id: str) -> set[tuple[str, str, str, int]]:
+        """Order, token, side and shares of every own leg of a trade, by the sandbox's list."""
+        parts = [part for part in self._oracle.parts(self.control.books()) if part.trade == trade_id]
+        return {(part.order, part.token, part.side, part.size) for part in parts}
 
     def all_booked(self) -> bool:
         """Whether every own leg of every trade is a fill by now."""
@@ -223,7 +232,7 @@ class Following(Stage):
     def _orders_agree(self, books: Row) -> None:
         """Every order that is known is what the exchange says of it, and every live one is known."""
         assert self.service.live_orders() == {row["id"] for row in books["orders"]}
-        rows = {row["order_id"]: row for row in self._orders()}
+        rows = {row["order_id"]: row for row in self.orders()}
         theirs = {order_id: self._exchanges(order_id) for order_id in rows}
         assert {
             order_id: (_status(row), row["size_matched_micro"], row["closed_at_ms"] is None)
@@ -242,10 +251,6 @@ class Following(Stage):
 
     def _positions(self) -> dict[str, Row]:
         return {row["token_id"]: row for row in self.service.get("/v1/positions?all=1")}
-
-    def _orders(self) -> list[Row]:
-        rows: list[Row] = self.service.get("/v1/orders?all=1")
-        return rows
 
 
 def _status(row: Row) -> str:

@@ -39,7 +39,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """One long-lived service against one sandbox, where nothing happens that a test did not ask for."""
     # Blocks of a second give the chain a past of 40 s from the start; whoever needs a block mines it.
     world = WorldOptions(seed=11, block_time_ms=1000, finality_blocks=2, activity=False, markets=30)
-    # What the stream shows is no longer the cycle's to find; here the cycle is tried, so the stream's port is a shut one.
+    # What the stream shows is not the cycle's to find; here the cycle is tried, so the stream's port is a shut one.
     endpoints = {"user_ws_url": "ws://127.0.0.1:9/ws/user"}
     settings = LiveSettings(sync_interval_s=15, timeout_ms=TIMEOUT_MS, endpoints=endpoints)
     with (

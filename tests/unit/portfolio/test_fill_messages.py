@@ -210,6 +210,7 @@ def test_levels_that_become_known_later_change_the_fee_alone() -> None:
     levels = ((5 * SHARE, 30 * CENT), (5 * SHARE, 50 * CENT))
     book.see(whole, replace(whole, levels=levels, updated_at_ms=T0 + 2 * SECOND))
     assert (book.fill().fill.amount_micro, book.position().fees_micro) == (4 * SHARE, 73_500 + 87_500)
+    assert [row.type for row in book.last(IssueRow)] == ["FILL_REPRICED"]
 
 
 @pytest.mark.req("R-20")

@@ -269,10 +269,12 @@ def test_a_look_up_that_finds_what_a_balance_had_shown_takes_nothing_back() -> N
 
 
 @pytest.mark.req("D-03", "R-10", "L-07")
-def test_a_trade_that_explains_what_was_given_up_is_booked_and_what_comes_after_it_too() -> None:
+@pytest.mark.parametrize("finer_ns", [0, 999_999])
+def test_a_trade_that_explains_what_was_given_up_is_booked_and_what_comes_after_it_too(finer_ns: int) -> None:
+    """A trade's time may be finer than the milliseconds of the message that showed its quantity."""
     book = waiting()
     book.check_order(None)
-    book.see(leg(size=10 * SHARE, price=50 * CENT))
+    book.see(leg(size=10 * SHARE, price=50 * CENT, matched_at_ns=T0 * 1_000_000 + finer_ns))
     assert (book.shares(), book.order().given_up_micro, book.position().cost_basis_micro) == (10 * SHARE, 0, 5 * SHARE)
     book.show(order(size_matched_micro=13 * SHARE))
     assert (book.shares(), book.order().waiting_micro) == (13 * SHARE, 3 * SHARE)

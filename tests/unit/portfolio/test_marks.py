@@ -79,12 +79,13 @@ def test_a_fill_before_a_mark_that_settles_or_fails_changes_the_marks_behind_it(
 
 
 @pytest.mark.req("D-02", "D-03")
-def test_a_provisional_quantity_and_the_trade_that_takes_its_place_may_lie_before_marks() -> None:
+@pytest.mark.parametrize("at_ms", [T0 + 4, T0 + 4 * MANY])
+def test_a_provisional_quantity_may_lie_before_marks_and_the_trade_that_takes_its_place_anywhere(at_ms: int) -> None:
     book = long_book()
     book.show(order("o9", size_matched_micro=30 * SHARE), at_ms=T0 + 5)
     assert is_fold(book)
     book.see(*(leg(f"u{number:04}", SHARE, at_ms=T0 + MANY + number) for number in range(2 * MARK_EVERY)))
-    book.see(leg("z", 30 * SHARE, order_id="o9", at_ms=T0 + 4))
+    book.see(leg("z", 30 * SHARE, order_id="o9", at_ms=at_ms))
     assert is_fold(book)
 
 

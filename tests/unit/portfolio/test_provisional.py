@@ -215,6 +215,8 @@ def test_a_balance_proves_what_no_trade_has_shown_yet_and_the_trade_is_then_sett
     assert book.look(chain(1, yes=10 * SHARE)).pending_count == 0
     assert (book.position().settled_micro, book.order().proven_micro) == (10 * SHARE, 10 * SHARE)
     assert notice(book).state is FillState.SETTLED
+    image = image_of(book.state)
+    assert (image.proven_cash_micro, image.tokens[0].unproven, image.provisional) == (-6 * SHARE, (), True)
     book.see(leg(size=10 * SHARE, price=50 * CENT))
     fill = book.fill()
     assert (fill.fill.state, fill.proven) == (FillState.SETTLED, True)
