@@ -165,9 +165,10 @@ class Cycle:
         return self.refused or not has_positions
 
     def pinning_read(self, wallet: str) -> ReadBalances:
-        """Pin a block; read all known balances, payouts of what is held, and question counts at it (D-09)."""
+        """Pin a block; read all known balances, payouts of what is held or ordered, question counts at it (D-09)."""
         images = self.images.values()
         held = {token.condition_id for image in images for token in image.tokens if token.shares_micro or token.pending}
+        held |= {order.condition_id for image in images for order in image.orders}
         return ReadBalances(
             wallet=wallet,
             tokens=self._token_refs(),

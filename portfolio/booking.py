@@ -13,6 +13,7 @@ from portfolio.entries import Trade as ExternalTrade
 from portfolio.events import FillSeen
 from portfolio.facts import Role, Side, TradeStatus
 from portfolio.fees import FeeSchedule, Level, taker_fee_micro
+from portfolio.invariants import fill_breaches, order_breaches
 from portfolio.outcomes import FillObservationRow, FillRow, IssueRow
 from portfolio.position import EntryEffect
 from portfolio.provisional import PROVISIONAL, ended, provisional_fills, with_booked, with_trade
@@ -107,6 +108,7 @@ def _book(draft: Draft, leg: TradeLeg) -> None:
     draft.put_fill(booked)
     booked = _folded(draft, booked, since if refolds else None, own=replaced is not None)
     draft.rows.append(fill_row(draft.state, booked))
+    draft.breaches.extend(fill_breaches(fill))
     if fill.external and fill.state.effective and replaced is None:
         _note_external(draft, fill)
 
@@ -250,6 +252,7 @@ def _enriched(draft: Draft, known: BookedFill, leg: TradeLeg) -> BookedFill:
         return known
     if _terms(retold) != _terms(fill):
         draft.rows.append(_repriced(draft, fill, leg))
+        draft.breaches.extend(fill_breaches(retold))
     return replace(known, fill=retold, status=leg.status, told=_told(leg))
 
 
@@ -315,6 +318,7 @@ def put_order(draft: Draft, order: OrderState) -> bool:
         return False
     draft.put_order(order)
     draft.rows.append(order_row(draft.state, order))
+    draft.breaches.extend(order_breaches(known, order))
     before = provisional_fills(known) if known is not None else ()
     after = provisional_fills(order)
     if before == after:

@@ -262,12 +262,14 @@ def _differs(image: MarketImage, view: ExternalView, exams: Sequence[TokenExam])
     """Whether the market has anything to decide: a difference, a proof, a note, a pending look, an order."""
     tokens = {token.token_id: token for token in image.tokens}
     shown = view.orders.orders if view.orders is not None else ()
+    decided = {payout.condition_id for payout in (view.chain.payouts if view.chain is not None else ())}
     return (
         image.noted
         or image.short
         or any(token.pending for token in image.tokens)
         or any(exam.difference_micro != 0 or exam.explained for exam in exams)
         or not orders_agree(image.orders, shown)
+        or any(order.condition_id in decided and not order.noted_resolved for order in image.orders)
         or any(stand_in_difference(tokens[row.token_id], row.size_micro) for row in view.stand_in or ())
         or any(_cost_differs(tokens[row.token_id], row) for row in view.entry_costs)
     )

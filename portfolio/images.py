@@ -84,6 +84,7 @@ def live_orders(state: MarketState) -> tuple[OrderImage, ...]:
             remaining_micro=order.remaining_micro,
             size_matched_micro=order.size_matched_micro,
             status=order.status,
+            noted_resolved=order.noted_resolved,
         )
         for _, order in sorted(state.orders.items())
         if order.closed_at_ms is None and order.status.live

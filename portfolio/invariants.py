@@ -15,8 +15,10 @@ from typing import Final
 import msgspec
 
 from portfolio.entries import Entry, Fill, Merge, Split
+from portfolio.facts import OrderStatus
 from portfolio.position import EntryEffect, Folded, Position
 from portfolio.units import MICRO
+from portfolio.views import DUST_MICRO, OrderState
 
 
 class InvariantId(enum.StrEnum):
@@ -85,7 +87,8 @@ CATALOGUE: Final[Mapping[InvariantId, Invariant]] = MappingProxyType(
         ),
         InvariantId.CLOSED_ORDER_COMPLETE: _reported(
             "L-06",
-            "An order leaves the live set with every matched share seen in a trade; matched in full, all of them.",
+            "An order leaves the live set with every matched share seen in a trade or given up in sight of all; matched"
+            " in full, all of them; but for less than 0.01 share that the exchange rounds off.",
         ),
         InvariantId.CHAIN_MATCH: _reported("L-13", "Shares settled up to a block equal the balance at that block."),
         InvariantId.CASH_CONSERVED: _reported(
@@ -230,22 +233,47 @@ def matched_breaches(order_id: str, before_micro: int, after_micro: int) -> tupl
 
 
 class OrderEnd(msgspec.Struct, frozen=True, kw_only=True):
-    """An order that leaves the live set. ``traded_micro`` sums its trades ever seen, failed ones included (D-03)."""
+    """An order that leaves the live set.
+
+    ``explained_micro`` sums its trades ever seen, failed ones included (D-03), and what was given up (R-10, R-23).
+    """
 
     order_id: str
     original_size_micro: int
     size_matched_micro: int
-    traded_micro: int
+    explained_micro: int
     matched_in_full: bool
 
 
 def closing_breaches(end: OrderEnd) -> tuple[Breach, ...]:
-    """INV-15: no order closes with matched shares whose trade was not seen, nor as matched with less than its size."""
+    """INV-15: no order closes with matched shares that nothing explains, nor as matched with less than its size.
+
+    What the exchange rounds off the matched amounts of an order is no share (L-03).
+    """
     needed = max(end.size_matched_micro, end.original_size_micro if end.matched_in_full else 0)
-    if end.traded_micro >= needed:
+    if end.explained_micro + DUST_MICRO > needed:
         return ()
-    detail = "shares seen in trades when the order closed, micro shares"
-    return (_breach(InvariantId.CLOSED_ORDER_COMPLETE, end.order_id, f">= {needed}", end.traded_micro, detail),)
+    detail = "shares seen in trades or given up when the order closed, micro shares"
+    return (_breach(InvariantId.CLOSED_ORDER_COMPLETE, end.order_id, f">= {needed}", end.explained_micro, detail),)
+
+
+def order_breaches(before: OrderState | None, after: OrderState) -> tuple[Breach, ...]:
+    """What a change of one order may break: INV-09, and INV-15 where it closes."""
+    fell = before is not None and after.size_matched_micro < before.size_matched_micro
+    closes = after.closed_at_ms is not None and (before is None or before.closed_at_ms is None)
+    if not fell and not closes:
+        return ()
+    found = matched_breaches(after.order_id, before.size_matched_micro, after.size_matched_micro) if before else ()
+    if not closes:
+        return found
+    end = OrderEnd(
+        order_id=after.order_id,
+        original_size_micro=after.original_size_micro,
+        size_matched_micro=after.size_matched_micro,
+        explained_micro=after.booked_micro + after.given_up_micro,
+        matched_in_full=after.status is OrderStatus.MATCHED,
+    )
+    return (*found, *closing_breaches(end))
 
 
 def unique_fills(fills: Iterable[Fill]) -> tuple[Breach, ...]:

@@ -201,6 +201,8 @@ def _stays_short(draft: Draft, event: MarketEvent) -> tuple[Breach, ...]:
 
 def _check(draft: Draft, event: MarketEvent) -> None:
     """Check the invariants after a change; a critical breach halts the market and pages (L-12, L-21)."""
+    for breach in draft.breaches:
+        _note_breach(draft, breach)
     if draft.state.halted or not (draft.changed or draft.state.short_since):
         return
     breaches = (*_breaches(draft.state, _pinned_tokens(event)), *_stays_short(draft, event))
@@ -208,6 +210,14 @@ def _check(draft: Draft, event: MarketEvent) -> None:
         first = breaches[0]
         detail = f"{first.invariant_id.value} {first.subject}: expected {first.expected}, was {first.found}"
         _halt(draft, detail, IssueType.INVARIANT_BREACH)
+
+
+def _note_breach(draft: Draft, breach: Breach) -> None:
+    """A rule about one fill or order that does not hold: an issue and an alert; the position is not in doubt (L-21)."""
+    texts = (breach.expected, breach.found, f"{breach.invariant_id.value}: {breach.detail}")
+    _issue(draft, IssueType.INVARIANT_BREACH, breach.subject, texts, IssueAction.REQUIRES_MANUAL)
+    text = f"{texts[2]}; {breach.subject}: expected {breach.expected}, was {breach.found}"
+    _alert(draft, ReasonCode.PORTFOLIO_SYNC_INVARIANT_BREACH, text)
 
 
 def _halt(draft: Draft, detail: str, kind: IssueType) -> None:

@@ -107,7 +107,19 @@ def reconcile_orders(draft: Draft, view: ExternalView, orders: OrdersView) -> Or
         known = draft.state.orders[order_id]
         if known.closed_at_ms is None and order_id in fates:
             changes.extend(_left(draft, view, (known, at_ns), fates[order_id].order))
+    _note_resolved(draft, view)
     return OrdersResult(changes=tuple(changes), regressions=regressions)
+
+
+def _note_resolved(draft: Draft, view: ExternalView) -> None:
+    """Orders that live on in a market decided on chain: the exchange cancels them, until then it is said (L-27)."""
+    decided = {payout.condition_id for payout in (view.chain.payouts if view.chain is not None else ())}
+    for order in draft.state.orders.values():
+        if order.condition_id in decided and order.status.live and not order.noted_resolved:
+            draft.put_order(replace(order, noted_resolved=True))
+            texts = (order.status.value, "listed", "the market is decided on chain; the exchange has not cancelled it")
+            what = (IssueType.ORDER_IN_RESOLVED_MARKET, IssueAction.LOGGED)
+            _issue(draft, view, what, order.order_id, texts)
 
 
 def _late(known: OrderState, shown: OpenOrder) -> bool:

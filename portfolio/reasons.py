@@ -41,6 +41,7 @@ class ReasonCode(enum.StrEnum):
     PORTFOLIO_SYNC_PAUSE_SUPPRESSED = "PORTFOLIO_SYNC_PAUSE_SUPPRESSED"
     PORTFOLIO_SYNC_AUTO_PAUSE_OFF = "PORTFOLIO_SYNC_AUTO_PAUSE_OFF"
     PORTFOLIO_SYNC_MARKET_HALTED = "PORTFOLIO_SYNC_MARKET_HALTED"
+    PORTFOLIO_SYNC_INVARIANT_BREACH = "PORTFOLIO_SYNC_INVARIANT_BREACH"
     PORTFOLIO_SYNC_MARKET_RESUMED = "PORTFOLIO_SYNC_MARKET_RESUMED"
     PORTFOLIO_SYNC_CLOB_UNAVAILABLE = "PORTFOLIO_SYNC_CLOB_UNAVAILABLE"
     PORTFOLIO_SYNC_RPC_UNAVAILABLE = "PORTFOLIO_SYNC_RPC_UNAVAILABLE"
@@ -125,6 +126,13 @@ REASONS: Final[Mapping[ReasonCode, Reason]] = MappingProxyType(
             meaning="A critical invariant of one market's books failed, or a message could not be processed.",
             action="Read the market's issues and its story; resume it by name once the invariant holds.",
             user_message="One market was set aside as a precaution while its records are being verified.",
+        ),
+        ReasonCode.PORTFOLIO_SYNC_INVARIANT_BREACH: Reason(
+            severity=Severity.WARN,
+            route=Route.WARN,
+            meaning="A rule about a fill or an order did not hold; the books stand, the market goes on.",
+            action="Read the issue with `portfolio-sync issues`; compare the order with the exchange.",
+            user_message="A record of a trade or an order looks unusual and is being checked.",
         ),
         ReasonCode.PORTFOLIO_SYNC_MARKET_RESUMED: Reason(
             severity=Severity.INFO,
@@ -230,6 +238,7 @@ class IssueType(enum.StrEnum):
     REJECTED_MESSAGE = "REJECTED_MESSAGE"
     SUSPECT_SHRINK = "SUSPECT_SHRINK"
     SIZE_MATCHED_FELL = "SIZE_MATCHED_FELL"
+    ORDER_IN_RESOLVED_MARKET = "ORDER_IN_RESOLVED_MARKET"
     FILL_OVERDUE = "FILL_OVERDUE"
     FILL_EXPIRED = "FILL_EXPIRED"
     FILL_REINSTATED = "FILL_REINSTATED"
@@ -291,6 +300,9 @@ ISSUES: Final[Mapping[IssueType, IssueKind]] = MappingProxyType(
             _WARN, _LOGGED, "A source suddenly showed much less than before; nothing was removed until confirmed."
         ),
         IssueType.SIZE_MATCHED_FELL: _kind(_INFO, _LOGGED, "An older state of an order arrived late and was ignored."),
+        IssueType.ORDER_IN_RESOLVED_MARKET: _kind(
+            _WARN, _LOGGED, "An order is still listed although its market has been decided."
+        ),
         IssueType.FILL_OVERDUE: _kind(_WARN, _LOGGED, "A fill has not settled in time and is still awaited."),
         IssueType.FILL_EXPIRED: _kind(_WARN, _CORRECTED, "A fill did not settle in time and was taken back."),
         IssueType.FILL_REINSTATED: _kind(_WARN, _CORRECTED, "A fill that was taken back has settled after all."),

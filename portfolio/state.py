@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from portfolio.entries import Adjustment, Cause, EconomicTime, Entry, Fill
 from portfolio.facts import MarketMeta, Side, TokenMeta, TradeStatus
+from portfolio.invariants import Breach
 from portfolio.outcomes import Outcome
 from portfolio.position import EntryEffect, Folded, Position, applied, effective, fold
 from portfolio.provisional import provisional_fills
@@ -163,7 +164,7 @@ class Draft:
 
     ``effects`` are what the entries that were booked did at their own places; whatever else changes of a position is
     stated as a row of its own, with ``evidence`` and ``restated_as`` (D-02). ``counted`` names what was late, repeated
-    or refused.
+    or refused, ``breaches`` what the change itself breaks (L-21).
     """
 
     def __init__(self, state: MarketState, now_ms: int) -> None:
@@ -173,6 +174,7 @@ class Draft:
         self.rows: list[Outcome] = []
         self.effects: list[EntryEffect] = []
         self.counted: list[str] = []
+        self.breaches: list[Breach] = []
         self.evidence = ""
         self.restated_as = Cause.RESTATED
 

@@ -65,6 +65,7 @@ class OrderImage(msgspec.Struct, frozen=True, kw_only=True):
     remaining_micro: int
     size_matched_micro: int
     status: OrderStatus
+    noted_resolved: bool = False
 
 
 class MarketImage(msgspec.Struct, frozen=True, kw_only=True):
@@ -197,6 +198,7 @@ class OrderState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     given_up_micro: int = 0
     given_up_at_ns: int = 0
     not_before_ms: int = 0
+    noted_resolved: bool = False
 
     @property
     def waiting_micro(self) -> int:

@@ -7,12 +7,12 @@ are compared too. Left out is what depends on arrival by its nature; ``by_any_wa
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from itertools import pairwise, zip_longest
 from pathlib import Path
 
 import psycopg2
@@ -115,7 +115,7 @@ def assert_same(found: Ledger, expected: Ledger, died_in: Collection[int], where
     """All is as expected; what was in flight when the process died, and nothing else, was seen over REST instead."""
     wanted = by_any_way(expected)
     for table, rows in by_any_way(found).items():
-        different = [pair for pair in zip_longest(rows, wanted[table]) if pair[0] != pair[1]]
+        different = [pair for pair in itertools.zip_longest(rows, wanted[table]) if pair[0] != pair[1]]
         assert different[:3] == [], f"{table}, dead in frame {died_in} at {where}"
     others = other_feeds(found, expected)
     assert {row["at_ms"] for row in others} <= {at_ms(frame) for frame in died_in}, where
@@ -212,7 +212,7 @@ def test_a_commit_that_is_cut_anywhere_is_not_there_at_all(tmp_path: Path) -> No
         tape = Tape(dying)
         SHORT.go(dying)
         boundaries = tape.take()
-    for before, after in pairwise(boundaries):
+    for before, after in itertools.pairwise(boundaries):
         if after.disk is before.disk:
             continue
         assert (before.what, after.what) == ("before COMMIT", "after COMMIT")
@@ -237,39 +237,31 @@ def server() -> Iterator[PostgresServer]:
     server.cleanup()
 
 
-class Doomed:
-    """Ends the session of a process at the boundary with that number: the server is left with what it has by then."""
+def dies(harness: Harness, frame: int) -> bool:
+    """Go through a frame; its session ends at the boundary with the frame's number. False where it has not so many."""
+    connection, boundaries = harness.database.connection, itertools.count(1)
+    session, dead = connection.info.backend_pid, []
 
-    def __init__(self, url: str, harness: Harness, last: int) -> None:
-        self._url, self._last, self._seen = url, last, 0
-        self._session = harness.database.connection.info.backend_pid
-        harness.database.connection = Watched(harness.database.connection, self._at)
+    def at(what: str) -> None:
+        if next(boundaries) == frame:
+            end_session(harness.url, session)
+            dead.append(what)
 
-    def _at(self, what: str) -> None:
-        del what
-        self._seen += 1
-        if self.dead:
-            self._end_session()
-
-    def _end_session(self) -> None:
-        connection = psycopg2.connect(self._url)
-        connection.autocommit = True
-        connection.cursor().execute("SELECT pg_terminate_backend(%s, 5000)", (self._session,))
-        connection.close()
-
-    @property
-    def dead(self) -> bool:
-        """Whether it came to that."""
-        return self._seen == self._last
-
-
-def dies(harness: Harness, url: str, frame: int) -> bool:
-    """Go through a frame until the process dies at the boundary of the frame's number; False when it lives on."""
-    doomed = Doomed(url, harness, frame)
-    if any(doomed.dead for _ in LONG.steps(harness, frame)):
-        harness.stop()
-        return True
+    harness.database.connection = Watched(connection, at)
+    for _ in LONG.steps(harness, frame):
+        if dead:
+            harness.stop()
+            return True
+    harness.database.connection = connection
     return False
+
+
+def end_session(url: str, session: int) -> None:
+    """What happens to the session of a process that is not there any more."""
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    connection.cursor().execute("SELECT pg_terminate_backend(%s, 5000)", (session,))
+    connection.close()
 
 
 @pytest.mark.req("L-02", "L-17", "L-19", "L-30", "D-18")
@@ -283,7 +275,7 @@ def test_when_its_sessions_on_postgresql_die_again_and_again_the_ledger_ends_as_
     begin(harness, LONG, OPENING)
     finish_opening(harness)
     for frame in range(1, LONG.last + 1):
-        if dies(harness, url, frame):
+        if dies(harness, frame):
             deaths.add(frame)
             harness = Harness(tmp_path, url=url, seed=frame)
             begin(harness, LONG, frame)

@@ -203,6 +203,7 @@ class Following(Stage):
         """Positions, cost, profit and loss, fees, fills and orders are the sandbox's to the base unit."""
         books = self.at_rest()
         assert books["consistent"]
+        assert self.service.health()["facts"]["halted_markets"] == []
         self._positions_agree(books)
         self._fills_agree(books)
         self._orders_agree(books)

@@ -79,6 +79,7 @@ def test_only_the_market_and_the_time_that_are_asked_for_are_read(build: Build) 
 def test_a_backfill_that_is_repeated_finds_nothing_new_and_changes_nothing(build: Build) -> None:
     harness = missed(build)
     backfill(harness)
+    harness.runtime.run_for(INTERVAL_MS)
     before = len(harness.journal())
     again = backfill(harness, "again")
     assert (again.legs, again.new_legs) == (3, 0)
@@ -158,7 +159,8 @@ def test_history_from_before_the_opening_is_recognised_as_such(build: Build) -> 
     harness = build()
     harness.venue.add_market("0xa")
     for number, side in enumerate((Side.BUY, Side.BUY, Side.SELL)):
-        trade(harness.venue, f"trade-{number}", Deal(token_id="0xa-yes", size=SHARE, price=500_000, side=side))
+        deal = Deal(token_id="0xa-yes", size=SHARE, price=500_000, side=side, age_ms=HOUR_MS)
+        trade(harness.venue, f"trade-{number}", deal)
     harness.venue.hide_trades = lambda _: True
     harness.start()
     harness.venue.hide_trades = None

@@ -33,7 +33,7 @@ def inferred(build: Build) -> tuple[Harness, str]:
     harness = running(build())
     move(harness.venue, "0xa-yes", 20 * SHARE)
     harness.cycles(2)
-    (entry,) = [row for row in harness.queries.adjustments() if row["cause"] == "UNTRACKED_INCREASE"]
+    (entry,) = [row for row in harness.queries.adjustments() if row["cause"] == "TRANSFER_IN"]
     return harness, entry["entry_id"]
 
 

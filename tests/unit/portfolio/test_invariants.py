@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
 from portfolio.entries import Entry, FillState
+from portfolio.facts import OrderStatus
 from portfolio.invariants import (
     CATALOGUE,
     Breach,
@@ -19,6 +22,7 @@ from portfolio.invariants import (
     closing_breaches,
     fill_breaches,
     matched_breaches,
+    order_breaches,
     pair_breaches,
     position_breaches,
     settled_breaches,
@@ -29,8 +33,12 @@ from portfolio.invariants import (
     unique_fills,
     unique_orders,
 )
+from portfolio.outcomes import Alert, IssueAction, IssueRow
 from portfolio.position import Position, fold
+from portfolio.provisional import adopted
+from portfolio.views import DUST_MICRO, OrderState
 from tests.property.portfolio.ledgers import NO, YES, buy, merge, sell, split
+from tests.unit.portfolio.markets import SHARE, T0, Book, leg, order
 
 SOUND = fold([buy(1, 10, 4), sell(2, 5, 3)]).position(YES)
 
@@ -127,22 +135,25 @@ def test_a_matched_size_that_falls_is_a_breach() -> None:
 
 @pytest.mark.req("L-06", "L-21")
 @pytest.mark.parametrize(
-    ("matched", "traded", "in_full", "broken"),
+    ("matched", "explained", "in_full", "broken"),
     [
-        (10, 10, True, []),
-        (4, 4, False, []),
+        (10 * SHARE, 10 * SHARE, True, []),
+        (10 * SHARE, 10 * SHARE - DUST_MICRO + 1, True, []),
+        (4 * SHARE, 4 * SHARE, False, []),
         (0, 0, False, []),
-        (4, 5, False, []),
-        (4, 3, False, ["INV-15"]),
-        (9, 9, True, ["INV-15"]),
+        (4 * SHARE, 5 * SHARE, False, []),
+        (4 * SHARE, 4 * SHARE - DUST_MICRO, False, ["INV-15"]),
+        (9 * SHARE, 9 * SHARE, True, ["INV-15"]),
     ],
 )
-def test_an_order_closes_only_with_all_its_trades(matched: int, traded: int, in_full: bool, broken: list[str]) -> None:
+def test_an_order_closes_only_with_all_its_trades(
+    matched: int, explained: int, in_full: bool, broken: list[str]
+) -> None:
     end = OrderEnd(
         order_id="o",
-        original_size_micro=10,
+        original_size_micro=10 * SHARE,
         size_matched_micro=matched,
-        traded_micro=traded,
+        explained_micro=explained,
         matched_in_full=in_full,
     )
     assert ids(closing_breaches(end)) == broken
@@ -219,3 +230,30 @@ def test_a_split_or_merge_that_moves_one_side_only_is_a_breach() -> None:
     assert pair_breaches(split(1, 10), effects) == pair_breaches(merge(2, 4), effects) == ()
     assert ids(pair_breaches(merge(2, 4), effects[:3])) == ["INV-18"]
     assert ids(pair_breaches(split(1, 9), effects)) == ["INV-18"]
+
+
+def state_of(order_id: str = "o1", **given: Any) -> OrderState:
+    return replace(adopted(order(order_id), T0 * 1_000_000, 0, T0), **given)
+
+
+@pytest.mark.req("L-05", "L-06", "L-21")
+def test_what_a_change_of_one_order_breaks_is_found_when_it_changes() -> None:
+    live = state_of(size_matched_micro=5 * SHARE)
+    assert order_breaches(None, live) == order_breaches(live, live) == ()
+    assert ids(order_breaches(live, replace(live, size_matched_micro=4 * SHARE))) == ["INV-09"]
+    closed = replace(live, status=OrderStatus.CANCELED, closed_at_ms=T0)
+    assert ids(order_breaches(live, closed)) == ["INV-15"]
+    assert ids(order_breaches(None, closed)) == ["INV-15"]
+    assert order_breaches(closed, replace(closed, not_before_ms=1)) == ()
+    assert order_breaches(live, replace(closed, booked_micro=3 * SHARE, given_up_micro=2 * SHARE)) == ()
+
+
+@pytest.mark.req("L-21")
+def test_a_fill_outside_its_markets_bounds_is_booked_and_said_loudly() -> None:
+    book = Book()
+    step = book.see(leg(price=SHARE))
+    assert book.shares() == 10 * SHARE
+    (issue,) = [row for row in step.rows if isinstance(row, IssueRow)]
+    assert (issue.type, issue.action, issue.cause[:6]) == ("INVARIANT_BREACH", IssueAction.REQUIRES_MANUAL, "INV-13")
+    assert [row.code for row in step.rows if isinstance(row, Alert)] == ["PORTFOLIO_SYNC_INVARIANT_BREACH"]
+    assert not book.state.halted

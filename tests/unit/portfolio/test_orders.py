@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from portfolio.facts import OpenOrder, OrderStatus, TradeStatus
+from portfolio.cycle import Frame, Readings, plan
+from portfolio.facts import Balances, CollateralBalance, OpenOrder, OrderStatus, Payout, TokenBalance, TradeStatus
+from portfolio.images import image_of
 from portfolio.judging import ViewResult
-from portfolio.outcomes import DeltaType, IssueAction, IssueRow, OrderRow, SettlementReport
-from portfolio.views import ViewPolicy
+from portfolio.outcomes import DeltaType, IssueAction, IssueRow, OrderRow, SettlementReport, Severity
+from portfolio.views import MarketImage, ViewPolicy
+from portfolio.wallet import WalletState
 from tests.unit.portfolio.markets import (
     CENT,
+    CONDITION,
     FOREIGN_KEY,
     MINUTE,
+    OWN_KEY,
     SECOND,
     SHARE,
     T0,
     Book,
+    balances_at,
     fate,
     leg,
     listed,
@@ -278,3 +284,43 @@ def test_a_view_without_an_order_list_leaves_orders_alone() -> None:
     before = book.state
     book.look(orders=None)
     assert book.state is before
+
+
+@pytest.mark.req("L-27")
+def test_an_order_that_lives_on_in_a_decided_market_is_said_once_and_stays_open() -> None:
+    book = book_with()
+    decided = (Payout(condition_id=CONDITION, numerators=(1, 0), denominator=1),)
+    book.look(balances_at(5, {}, decided), orders=listed(order()))
+    (issue,) = book.last(IssueRow)
+    assert (issue.type, issue.subject, issue.severity) == ("ORDER_IN_RESOLVED_MARKET", "o1", Severity.WARN)
+    assert book.order().closed_at_ms is None
+    book.look(balances_at(6, {}, decided), orders=listed(order()))
+    assert len([row for row in book.all(IssueRow) if row.type == "ORDER_IN_RESOLVED_MARKET"]) == 1
+    ended = order(status=OrderStatus.CANCELED, ended_because="MARKET_RESOLVED")
+    book.look(balances_at(7, {}, decided), orders=listed(fates=(fate("o1", ended),)))
+    assert (book.order().closed_at_ms, book.order().ended_because) == (book.now_ms, "MARKET_RESOLVED")
+
+
+def differs_by_decision(image: MarketImage, decided: tuple[Payout, ...]) -> bool:
+    """Whether a cycle has a view for the market, where everything but the decision agrees."""
+    balances = Balances(
+        block_number=9,
+        block_hash="0x9",
+        block_time_ms=T0,
+        collateral=(CollateralBalance(name="pusd", amount_micro=0),),
+        tokens=tuple(TokenBalance(token_id=token.token_id, amount_micro=0) for token in image.tokens),
+        payouts=decided,
+    )
+    readings = Readings(balances=balances, positions=(), orders=(order(),), orders_read_at_ms=T0, fates=())
+    frame = Frame(cycle_id="c", synced_at_ms=T0, policy=ViewPolicy(), own_keys=(OWN_KEY,))
+    return bool(plan([image], readings, frame, WalletState(wallet=image.wallet)).views)
+
+
+@pytest.mark.req("L-27")
+def test_a_plan_hands_a_decided_market_its_view_while_an_order_there_is_not_said() -> None:
+    book = book_with()
+    decided = (Payout(condition_id=CONDITION, numerators=(1, 0), denominator=1),)
+    image = image_of(book.state)
+    assert differs_by_decision(image, decided)
+    book.look(balances_at(5, {}, decided), orders=listed(order()))
+    assert not differs_by_decision(image_of(book.state), decided)
