@@ -41,9 +41,9 @@ class Crashed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Submit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A decision for the writer, and what to tell once it is durable."""
+    """Decisions of one actor for the writer, in their order, and what to tell once they are durable."""
 
-    decision: Decision
+    decisions: tuple[Decision, ...]
     then: tuple[tuple[Address, object], ...] = ()
 
 
@@ -75,9 +75,7 @@ class BaseActor(pykka.ThreadingActor):
     def on_receive(self, message: object) -> None:
         """Stamp and take a message. Stamps never go back (D-20); a leaked time-out becomes an ordinary failure."""
         self._stamp_ms = max(self._stamp_ms, self.system.clock.now_ms())
-        self._handled += 1
-        if self._handled % self.breathe_every == 0:
-            self.system.runtime.breathe()
+        self.handled_one()
         if isinstance(message, Ping):
             self.settle()
             return
@@ -91,6 +89,12 @@ class BaseActor(pykka.ThreadingActor):
     def take(self, message: object, now_ms: int) -> None:
         """Handle one message, taken at ``now_ms``."""
         raise TypeError(f"{type(self).__name__} does not take {type(message).__name__} at {now_ms}")
+
+    def handled_one(self) -> None:
+        """Let others in after a while; for each message, and for each part of one that stands for several."""
+        self._handled += 1
+        if self._handled % self.breathe_every == 0:
+            self.system.runtime.breathe()
 
     def settle(self) -> None:
         """What is put off is done now; called when the process pings."""
@@ -117,6 +121,10 @@ class BaseActor(pykka.ThreadingActor):
 class DecidingActor(BaseActor):
     """An actor with journaled state: market, coordinator, ingest, gate."""
 
+    def __init__(self, address: Address, system: System) -> None:
+        super().__init__(address, system)
+        self._stream_name = wallet_of(address)
+
     def submit(
         self,
         event: Event,
@@ -125,8 +133,13 @@ class DecidingActor(BaseActor):
         then: Sequence[tuple[Address, object]] = (),
     ) -> None:
         """Hand (message, outcomes, version) to the writer; ``then`` is told once it is durable (D-18)."""
-        decision = Decision(
-            stream=wallet_of(self.address),
+        decision = self.decision(event, version, rows)
+        self.tell(WRITER, Submit(decisions=(decision,), then=tuple(then)))
+
+    def decision(self, event: Event, version: int, rows: Sequence[Outcome]) -> Decision:
+        """The event as it is journaled, with what it changed."""
+        return Decision(
+            stream=self._stream_name,
             address=self.address,
             kind=kind_of_event(event),
             schema=SCHEMA,
@@ -135,4 +148,3 @@ class DecidingActor(BaseActor):
             payload=encode(event),
             rows=tuple(rows),
         )
-        self.tell(WRITER, Submit(decision=decision, then=tuple(then)))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from actors.handing import Handing, Identity
 from messages.addresses import Address, market_address
-from messages.feeding import CheckOverdue, OverdueFill
+from messages.feeding import CheckOverdue, OverdueFill, Seen
 from messages.reads import (
     OrderAnswer,
     Read,
@@ -53,7 +53,7 @@ class Checks:
         identity: Identity,
         handing: Handing,
         ask: Callable[[Read, str], None],
-        tell: Callable[[Address, object], None],
+        tell: Callable[[Address, Seen], None],
     ) -> None:
         self._identity = identity
         self._handing = handing

@@ -8,7 +8,6 @@ import msgspec
 
 from actors.outflow import Outflow
 from messages.addresses import Address, market_address
-from portfolio.booking import STATUS_RANK
 from portfolio.events import FillSeen, OrderSeen
 from portfolio.facts import OrderMessage
 from portfolio.trades import TradeLeg
@@ -37,7 +36,7 @@ class Handing:
         self._outflow = outflow
         self._need = need
         self._markets: dict[str, str] = {}
-        self._told: dict[tuple[str, str], TradeLeg] = {}
+        self._told: dict[tuple[str, str], tuple[TradeLeg, ...]] = {}
         self._lost: set[tuple[str, str]] = set()
         self._homeless: list[tuple[str, Callable[[], object]]] = []
         self._asked: set[str] = set()
@@ -69,16 +68,18 @@ class Handing:
             self._need((condition_id,))
 
     def leg(self, leg: TradeLeg, feed: str) -> bool:
-        """Tell the market, unless it was told the same or a later status; whether the leg was never seen before."""
+        """Tell the market, unless it was told the very same; whether the leg was never seen before.
+
+        A late status is told as well: it may bring a finer time or another hash, and is counted there (L-05).
+        """
         key = (leg.trade_id, leg.order_id)
-        told = self._told.get(key)
-        known = told is not None and (told == leg or STATUS_RANK[leg.status] < STATUS_RANK[told.status])
-        if known and key not in self._lost:
+        told = self._told.get(key, ())
+        if leg in told and key not in self._lost:
             return False
-        self._told[key] = leg
+        self._told[key] = (*told, leg) if leg not in told else told
         self._lost.discard(key)
         self._outflow.put(self._market_of(leg), FillSeen(leg=leg, feed=feed))
-        return told is None
+        return not told
 
     def _market_of(self, leg: TradeLeg) -> Address:
         return market_address(self._wallet, self._markets[leg.condition_id])
@@ -94,9 +95,10 @@ class Handing:
 
     def forget_before(self, horizon_ns: int) -> None:
         """Forget legs matched before; the ledger's keys recognise them for ever."""
-        self._told = {key: leg for key, leg in self._told.items() if leg.matched_at_ns >= horizon_ns}
+        self._told = {key: legs for key, legs in self._told.items() if legs[-1].matched_at_ns >= horizon_ns}
         self._lost &= self._told.keys()
 
     def tell_again(self, markets: Collection[Address] | None = None) -> None:
         """What these markets were told (None: all) may be lost: tell it again when it is shown again."""
-        self._lost.update(key for key, leg in self._told.items() if markets is None or self._market_of(leg) in markets)
+        told = ((key, self._market_of(legs[-1])) for key, legs in self._told.items())
+        self._lost.update(key for key, market in told if markets is None or market in markets)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
-from actors.base import DecidingActor, System
+from actors.base import DecidingActor, Submit, System
 from actors.writer import Barrier
 from messages.addresses import REPORTER, WRITER, Address, coordinator_address
 from messages.codec import kind_of_event
 from messages.control import Answer, DescribeState, MarkExternal, RecordTrade, ResumeMarket
 from messages.cycle import ImageTaken, SnapshotAsked, ViewApplied
-from messages.feeding import Counted, Marker, MarkerDurable
+from messages.feeding import Counted, Marker, MarkerDurable, Seen, SeenTogether
+from messages.ledger import Decision
 from portfolio.events import (
     EntryMarked,
     EventRejected,
@@ -42,6 +45,8 @@ class MarketActor(DecidingActor):
         match message:
             case FillSeen() | OrderSeen() | FillChecked() | OrderChecked() | MarketDefined():
                 self._apply(message, now_ms)
+            case SeenTogether():
+                self._apply_all(message.events, now_ms)
             case SnapshotAsked():
                 self.tell(message.reply_to, ImageTaken(cycle_id=message.cycle_id, image=self._present()))
             case ExternalView():
@@ -58,21 +63,42 @@ class MarketActor(DecidingActor):
                 super().take(message, now_ms)
 
     def _apply(self, event: MarketEvent, now_ms: int, then: tuple[tuple[Address, object], ...] = ()) -> Step:
-        """Run the transition; one that raises leaves the books as they were, halts the market and is refused (D-19)."""
+        """Run the transition, submit what it decided, and then tell what is only counted."""
+        step, decisions = self._decided(event, now_ms)
+        if decisions:
+            # Nobody is told that what was rejected was done.
+            self.tell(WRITER, Submit(decisions=decisions, then=() if step.refused else then))
+        if step.counted:
+            self.tell(REPORTER, Counted(names=step.counted))
+        return step
+
+    def _apply_all(self, events: Sequence[Seen], now_ms: int) -> None:
+        """One after the other, each a transition and a decision of its own (D-19); to the writer go all at once."""
+        decisions: list[Decision] = []
+        counted: list[str] = []
+        for event in events:
+            step, decided = self._decided(event, now_ms)
+            decisions += decided
+            counted += step.counted
+            self.handled_one()
+        if decisions:
+            self.tell(WRITER, Submit(decisions=tuple(decisions)))
+        if counted:
+            self.tell(REPORTER, Counted(names=tuple(counted)))
+
+    def _decided(self, event: MarketEvent, now_ms: int) -> tuple[Step, tuple[Decision, ...]]:
+        """The step, and its decision if it has one; a step that raises changes no book and halts the market (D-19)."""
         try:
             step = transition(self._state, event, now_ms)
         except Exception as error:
             self.log.exception("event_rejected", kind=kind_of_event(event))
-            rejected = EventRejected(kind=kind_of_event(event), detail=f"{type(error).__name__}: {error}")
-            # Nobody is told that what was rejected was done.
-            event, then = rejected, ()
-            step = msgspec.structs.replace(transition(self._state, event, now_ms), refused=rejected.detail)
-        if step.state is not self._state or step.rows:
-            self.submit(event, step.state.version, step.rows, then)
-            self._state = step.state
-        if step.counted:
-            self.tell(REPORTER, Counted(names=step.counted))
-        return step
+            event = EventRejected(kind=kind_of_event(event), detail=f"{type(error).__name__}: {error}")
+            step = msgspec.structs.replace(transition(self._state, event, now_ms), refused=event.detail)
+        if step.state is self._state and not step.rows:
+            return step, ()
+        decision = self.decision(event, step.state.version, step.rows)
+        self._state = step.state
+        return step, (decision,)
 
     def _present(self) -> MarketImage:
         """The image of the present state (D-10), made when it is asked for: a thousand fills between need none."""

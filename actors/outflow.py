@@ -11,10 +11,13 @@ from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
 from messages.addresses import Address
-from messages.feeding import Marker, MarkerDurable
+from messages.feeding import Marker, MarkerDurable, Seen, SeenTogether
 
 CHUNK = 1_000
 """Messages between two markers at most."""
+
+TOGETHER_MAX = 64
+"""Events in one message at most: whoever is told a hundred lets others in between two messages."""
 
 WINDOW = 2
 """Chunks that may be on their way to the disk at once."""
@@ -42,7 +45,7 @@ class Outflow:
 
     def __init__(self, carrier: Carrier) -> None:
         self._carrier = carrier
-        self._queue: deque[tuple[Address, object]] = deque()
+        self._queue: deque[tuple[Address, Seen]] = deque()
         self._sent = 0
         self._durable = 0
         self._touched: dict[Address, None] = {}
@@ -59,9 +62,9 @@ class Outflow:
         """Messages that are not handed on yet."""
         return len(self._queue)
 
-    def put(self, market: Address, message: object) -> None:
-        """Hand a message on when its turn comes; :meth:`flow` does it."""
-        self._queue.append((market, message))
+    def put(self, market: Address, event: Seen) -> None:
+        """Hand an event on when its turn comes; :meth:`flow` does it."""
+        self._queue.append((market, event))
 
     def when_sent(self, done: Done) -> None:
         """Call ``done`` once all that was put so far is in the markets' mailboxes."""
@@ -77,11 +80,7 @@ class Outflow:
         Returns the markets where nobody was: what they were told is lost.
         """
         while self._queue and len(self._awaited) < WINDOW:
-            market, message = self._queue.popleft()
-            self._carrier.tell(market, message)
-            self._touched[market] = None
-            self._sent += 1
-            self._open += 1
+            self._send(min(len(self._queue), CHUNK - self._open))
             if self._open >= CHUNK:
                 self._close()
         if not self._queue and self._open and self._on_durable:
@@ -92,6 +91,19 @@ class Outflow:
         _call(self._on_durable, self._durable)
         absent, self._absent = frozenset(self._absent), set()
         return absent
+
+    def _send(self, count: int) -> None:
+        """The next ``count`` events, those of a market together: fewer messages, to it and from it to the writer."""
+        parts: dict[Address, list[Seen]] = {}
+        for _ in range(count):
+            market, event = self._queue.popleft()
+            parts.setdefault(market, []).append(event)
+        for market, events in parts.items():
+            self._touched[market] = None
+            for start in range(0, len(events), TOGETHER_MAX):
+                self._carrier.tell(market, _together(events[start : start + TOGETHER_MAX]))
+        self._sent += count
+        self._open += count
 
     def durable(self, marker: MarkerDurable) -> int | None:
         """A market's marker came back; the chunk's number when it was the last of its chunk."""
@@ -142,6 +154,10 @@ class Outflow:
         for done in [number for number in self._ends if number < oldest]:
             self._durable = max(self._durable, self._ends.pop(done))
         return chunk
+
+
+def _together(events: list[Seen]) -> Seen | SeenTogether:
+    return events[0] if len(events) == 1 else SeenTogether(events=tuple(events))
 
 
 def _call(waiting: deque[tuple[int, Done]], reached: int) -> None:

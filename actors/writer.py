@@ -15,10 +15,14 @@ import msgspec
 from actors.base import BaseActor, Submit, System
 from actors.ports import LedgerStore, Outbox
 from messages.addresses import REPORTER, SUPERVISOR, WRITER, Address
-from portfolio.outcomes import Outcome
+from portfolio.outcomes import Alert, IssueRow, OperationsReport, Outcome, SettlementReport
 
 BATCH_MAX = 512
 """Decisions per transaction at most, so that a backlog cannot make one commit slow without bound."""
+
+
+REPORTED = frozenset({OperationsReport, SettlementReport, IssueRow, Alert})
+"""Rows that the reporter says something of; a fill's are not told it."""
 
 
 class Flush(msgspec.Struct, frozen=True):
@@ -38,7 +42,7 @@ class Delivered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RowsDurable(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows that are on disk now, in commit order."""
+    """Rows that are on disk now and to be spoken of (:data:`REPORTED`), in commit order."""
 
     rows: tuple[Outcome, ...]
 
@@ -60,6 +64,7 @@ class LedgerWriter(BaseActor):
         self._ledger = ledger
         self._outbox = outbox
         self._batch: list[Submit] = []
+        self._decisions = 0
         self._barriers: list[Barrier] = []
         self._broken = False
 
@@ -89,10 +94,11 @@ class LedgerWriter(BaseActor):
         if self._broken:
             return
         self._batch.append(message)
-        if len(self._batch) == 1:
-            self.tell(WRITER, Flush())
-        elif len(self._batch) >= BATCH_MAX:
+        self._decisions += len(message.decisions)
+        if self._decisions >= BATCH_MAX:
             self._flush()
+        elif len(self._batch) == 1:
+            self.tell(WRITER, Flush())
 
     def _pass(self, barrier: Barrier) -> None:
         if self._batch:
@@ -105,17 +111,18 @@ class LedgerWriter(BaseActor):
             self.tell(address, told)
 
     def _flush(self) -> None:
-        batch, self._batch = self._batch, []
+        batch, self._batch, self._decisions = self._batch, [], 0
         if not batch or self._broken:
             return
+        decisions = [decision for submit in batch for decision in submit.decisions]
         try:
-            self._ledger.commit([submit.decision for submit in batch])
+            self._ledger.commit(decisions)
         except Exception as error:
             self._broken = True
-            self.log.exception("commit_failed", decisions=len(batch))
-            self.tell(SUPERVISOR, StreamBroken(detail=f"a commit of {len(batch)} decisions failed: {error}"))
+            self.log.exception("commit_failed", decisions=len(decisions))
+            self.tell(SUPERVISOR, StreamBroken(detail=f"a commit of {len(decisions)} decisions failed: {error}"))
             return
-        rows = tuple(row for submit in batch for row in submit.decision.rows)
+        rows = tuple(row for decision in decisions for row in decision.rows if type(row) in REPORTED)
         if rows:
             self.tell(REPORTER, RowsDurable(rows=rows))
         for submit in batch:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from benchmarks import cycle, fills, memory
+from benchmarks import cycle, fill_latency, fills, memory
 from benchmarks.results import Result
 
 BENCHMARKS: dict[str, Callable[[], Result]] = {
@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[], Result]] = {
     memory.NAME: memory.measure,
     fills.SQLITE: fills.measure_sqlite,
     fills.POSTGRES: fills.measure_postgres,
+    fill_latency.NAME: fill_latency.measure,
 }
 
 

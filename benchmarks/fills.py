@@ -50,8 +50,8 @@ def measure_postgres() -> Result:
         return _result(POSTGRES, (seconds, floor * FILLS / (size * batches)), batches)
 
 
-def _service(folder: Path, url: str) -> tuple[float, int]:
-    """Seconds and transactions of the whole path."""
+def offline(folder: Path, url: str, command: str, *arguments: int) -> Child:
+    """A subject in a process of its own, with a wallet and a database, and nobody to ask over a network."""
     file = folder / "config.toml"
     file.write_text(
         f"""
@@ -70,8 +70,12 @@ host = ""
         encoding="utf-8",
     )
     secrets = {f"PORTFOLIO_SYNC_{WALLET.upper()}_{part}": value for part, value in SECRETS.items()}
-    command = [*GREENLETS, "benchmarks.fills_subject", str(file), str(FILLS), str(MARKETS)]
-    child = Child(command, {**os.environ, **secrets})
+    return Child([*GREENLETS, command, str(file), *map(str, arguments)], {**os.environ, **secrets})
+
+
+def _service(folder: Path, url: str) -> tuple[float, int]:
+    """Seconds and transactions of the whole path."""
+    child = offline(folder, url, "benchmarks.fills_subject", FILLS, MARKETS)
     child.close()
     return child.ready["seconds"], int(child.ready["batches"])
 

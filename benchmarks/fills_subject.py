@@ -77,15 +77,20 @@ def meta(market: int) -> MarketMeta:
 
 
 def trade(number: int, markets: int, owner: tuple[str, str]) -> dict[str, object]:
-    """A trade of ours as the CLOB shows it: a purchase, every third time a sale, taken from one maker."""
+    """A trade of ours as the CLOB shows it: a purchase, every third time a smaller sale, taken from one maker.
+
+    Sizes and prices vary, so that nothing that is remembered of one fill serves the next.
+    """
     market, (address, key) = number % markets, owner
     side = "SELL" if number // markets % 3 == 2 else "BUY"
+    cents = (5 if side == "SELL" else 10) * 100 + number * 37 % 499
+    size, price = f"{cents // 100}.{cents % 100:02d}", f"0.{10 + number * 7 % 80}"
     maker = {
         "order_id": f"0x{10**9 + number:064x}",
         "owner": "22222222-2222-2222-2222-222222222222",
         "maker_address": "0x" + "9a" * 20,
-        "matched_amount": "10",
-        "price": "0.52",
+        "matched_amount": size,
+        "price": price,
         "asset_id": token(market, 0),
         "outcome": "Yes",
         "side": "BUY" if side == "SELL" else "SELL",
@@ -96,9 +101,9 @@ def trade(number: int, markets: int, owner: tuple[str, str]) -> dict[str, object
         "market": condition(market),
         "asset_id": token(market, 0),
         "side": side,
-        "size": "10",
+        "size": size,
         "fee_rate_bps": "0",
-        "price": "0.52",
+        "price": price,
         "status": "CONFIRMED",
         "match_time": str(START_S + number // 100),
         "last_update": str(START_S + number // 100),
@@ -189,13 +194,12 @@ class Asker(BaseActor):
             self.tell(ingest_address(self._wallet), poll)
 
 
-class Subject(Process):
+class Prepared(Process):
     """The process without cycles, with its markets known."""
 
-    def measure(self, fills: int, markets: int) -> dict[str, float]:
-        """Seconds from the first poll to the last commit, and the transactions between."""
+    def prepare(self, markets: int) -> None:
+        """Start, and say of which markets there will be fills."""
         name = self._wallet.name
-        ledger = self._ledger = CountedLedger(self._database, fills)
         self.start(cycles=False)
         for market in range(markets):
             address = market_address(name, condition(market))
@@ -203,6 +207,16 @@ class Subject(Process):
             self._post.tell(address, MarketDefined(metas=(meta(market),)))
         entries = tuple((condition(market), condition(market)) for market in range(markets))
         self._post.tell(ingest_address(name), MarketsKnown(entries=entries))
+
+
+class Subject(Prepared):
+    """The process that is measured."""
+
+    def measure(self, fills: int, markets: int) -> dict[str, float]:
+        """Seconds from the first poll to the last commit, and the transactions between."""
+        name = self._wallet.name
+        ledger = self._ledger = CountedLedger(self._database, fills)
+        self.prepare(markets)
         Asker.start(self._system, name, -(-fills // (PAGE * PAGES_PER_POLL)))
         self._settle(WRITER)
         started_s = time.perf_counter()

@@ -12,12 +12,21 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg2
 from psycopg2.extras import execute_values
 
 Row = tuple[Any, ...]
+
+
+class Pace(NamedTuple):
+    """So many fills a second; those of the warm-up come first and are not counted."""
+
+    rate: int
+    warm_up: int
+    fills: int
+
 
 TABLES: dict[str, tuple[int, int, tuple[int, ...], bool]] = {
     # name: text columns, integer columns, places of the key among all columns, whether a row is replaced
@@ -82,12 +91,18 @@ def _timed(
 ) -> float:
     started = time.perf_counter()
     for number, batch in enumerate(batches):
-        cursor.execute("BEGIN")
-        cursor.execute(f"UPDATE {HEAD} SET n0 = {number + 1} WHERE n0 = {number}")  # noqa: S608  (two integers)
-        for name, rows in batch.items():
-            insert(cursor, name, rows)
-        cursor.execute("COMMIT")
+        _transact(cursor, number, batch, insert)
     return time.perf_counter() - started
+
+
+def _transact(
+    cursor: Any, number: int, batch: dict[str, list[Row]], insert: Callable[[Any, str, list[Row]], object]
+) -> None:
+    cursor.execute("BEGIN")
+    cursor.execute(f"UPDATE {HEAD} SET n0 = {number + 1} WHERE n0 = {number}")  # noqa: S608  (two integers)
+    for name, rows in batch.items():
+        insert(cursor, name, rows)
+    cursor.execute("COMMIT")
 
 
 def _prepare(cursor: Any) -> None:
@@ -95,19 +110,40 @@ def _prepare(cursor: Any) -> None:
         cursor.execute(statement)
 
 
-def sqlite_seconds(path: Path, size: int, count: int, markets: int) -> float:
-    """Seconds for ``count`` transactions of ``size`` fills each, into a new SQLite file at ``path``."""
+def _sqlite(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode = wal")
     connection.execute("PRAGMA synchronous = full")
-    cursor = connection.cursor()
-    _prepare(cursor)
+    _prepare(connection.cursor())
+    return connection
+
+
+def _sqlite_insert() -> Callable[[Any, str, list[Row]], object]:
     statements = {name: _insert(name, "(" + ", ".join("?" for _ in _columns(name)) + ")") for name in TABLES}
-    seconds = _timed(
-        cursor, _batches(size, count, markets), lambda target, name, rows: target.executemany(statements[name], rows)
-    )
+    return lambda target, name, rows: target.executemany(statements[name], rows)
+
+
+def sqlite_seconds(path: Path, size: int, count: int, markets: int) -> float:
+    """Seconds for ``count`` transactions of ``size`` fills each, into a new SQLite file at ``path``."""
+    connection = _sqlite(path)
+    seconds = _timed(connection.cursor(), _batches(size, count, markets), _sqlite_insert())
     connection.close()
     return seconds
+
+
+def sqlite_latencies(path: Path, pace: Pace, markets: int) -> list[float]:
+    """Milliseconds from the moment a fill is due to the end of its own transaction, into a new SQLite file."""
+    connection = _sqlite(path)
+    cursor, insert = connection.cursor(), _sqlite_insert()
+    found = []
+    started = time.perf_counter()
+    for number, batch in enumerate(_batches(1, pace.warm_up + pace.fills, markets)):
+        due = started + number / pace.rate
+        time.sleep(max(0.0, due - time.perf_counter()))
+        _transact(cursor, number, batch, insert)
+        found.append((time.perf_counter() - due) * 1000)
+    connection.close()
+    return found[pace.warm_up :]
 
 
 def postgres_seconds(url: str, size: int, count: int, markets: int) -> float:

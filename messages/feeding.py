@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import msgspec
 
 from messages.addresses import Address
+from portfolio.events import FillChecked, FillSeen, OrderChecked, OrderSeen
+
+Seen: TypeAlias = FillSeen | OrderSeen | FillChecked | OrderChecked
+"""What the ingest tells a market."""
+
+
+class SeenTogether(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="seen_together"):
+    """Several for one market, in their order: each is taken as if it were told alone, at the price of one message."""
+
+    events: tuple[Seen, ...]
 
 
 class Marker(msgspec.Struct, frozen=True, kw_only=True, tag="marker"):

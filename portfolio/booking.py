@@ -105,7 +105,6 @@ def _book(draft: Draft, leg: TradeLeg) -> None:
         told=_told(leg),
         hash_told=_hash_told(leg),
     )
-    draft.put_fill(booked)
     booked = _folded(draft, booked, since if refolds else None, own=replaced is not None)
     draft.rows.append(fill_row(draft.state, booked))
     draft.breaches.extend(fill_breaches(fill))
@@ -114,21 +113,19 @@ def _book(draft: Draft, leg: TradeLeg) -> None:
 
 
 def _folded(draft: Draft, booked: BookedFill, since: EconomicTime | None, *, own: bool) -> BookedFill:
-    """Bring a new fill into the positions; ``since`` None: nothing else changed with it."""
+    """Put a new fill and bring it into the positions; ``since`` None: nothing else changed with it."""
     fill = booked.fill
-    effects: tuple[EntryEffect, ...] = ()
-    if since is not None:
-        folded = draft.refold(since)
-        if fill.state.effective:
-            effects = (_own_effect(fill),) if own else folded.by_entry()[fill.entry_id]
-    elif fill.state.effective:
-        effects = draft.append(fill)
+    if since is None and fill.state.effective:
+        return draft.append_fill(booked)
+    draft.put_fill(booked)
+    if since is None:
+        return booked
+    folded = draft.refold(since)
+    if not fill.state.effective:
+        return booked
+    effects = (_own_effect(fill),) if own else folded.by_entry()[fill.entry_id]
     draft.effects.extend(effects)
-    realized = sum(effect.realized_pnl_micro for effect in effects)
-    if realized != 0:
-        booked = replace(booked, realized_pnl_micro=realized)
-        draft.put_fill(booked)
-    return booked
+    return draft.with_realized(booked, effects)
 
 
 def _own_effect(fill: Fill) -> EntryEffect:
@@ -197,7 +194,7 @@ def _hash_told(leg: TradeLeg) -> tuple[int, int]:
 
 def _before_opening(draft: Draft, fill: Fill) -> bool:
     """Whether the token was opened with its whole balance after this fill: then the fill is history (R-23)."""
-    return any(
+    return bool(draft.state.adjustments) and any(
         isinstance(booked.entry, Carry)
         and booked.entry.cause is Cause.OPENING
         and booked.entry.token_id == fill.token_id
@@ -211,6 +208,8 @@ def inferred_adjustment(draft: Draft, token_id: str, shares_micro: int, at: Econ
 
     What an operator recorded is no inference: it stays.
     """
+    if not draft.state.adjustments:
+        return None
     candidates = [
         booked
         for booked in draft.state.adjustments.values()

@@ -17,14 +17,14 @@ _STEP_MICRO: Final = 10
 """Fees are floored to 5 decimals of a pUSD."""
 
 
-class FeeSchedule(msgspec.Struct, frozen=True, kw_only=True):
+class FeeSchedule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A market's fee parameters: ``rate_micro`` (0.07 is 70,000) and the exponent of p (1 - p)."""
 
     rate_micro: int
     exponent: int = 1
 
 
-class Level(msgspec.Struct, frozen=True, kw_only=True):
+class Level(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Shares taken from one maker at that maker's price."""
 
     shares_micro: int

@@ -46,10 +46,16 @@ class OrdersResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def see_order(draft: Draft, event: OrderSeen) -> None:
-    """Take in a message about an order of ours, whatever came before it and however often it comes (L-05, L-07)."""
+    """Take in a message about an order of ours, whatever came before it and however often it comes (L-05, L-07).
+
+    An order that was first found in a list is the cycle's to judge: it may be unknown, and is left alone then where the
+    policy says so (R-04).
+    """
     shown, at_ns = event.order, event.at_ms * NS_PER_MS
     known = draft.state.orders.get(shown.order_id)
     if known is None:
+        if event.feed == "backfill" or shown.order_id in draft.state.ignored_orders:
+            return
         follow(draft, adopted(shown, at_ns, _booked(draft, shown.order_id), draft.now_ms))
         return
     order = merged(known, shown, at_ns)

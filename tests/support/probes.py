@@ -126,4 +126,4 @@ def submit(kind: str, *rows: Outcome, then: tuple[tuple[Address, object], ...] =
     decision = Decision(
         stream="main", address="gate:main", kind=kind, schema=1, version=1, at_ms=1, payload=b"{}", rows=rows
     )
-    return Submit(decision=decision, then=then)
+    return Submit(decisions=(decision,), then=then)

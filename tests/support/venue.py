@@ -227,11 +227,6 @@ class Venue:
             if self.balances.get(token.token_id, 0) > 0 and not missing(token.token_id)
         ]
 
-    def pin(self) -> None:
-        """A block is there to be pinned."""
-        every_ms = self.block_every_ms
-        self.block_number = self.block_number + 1 if every_ms is None else self.clock.now_ms() // every_ms
-
     def price_of(self, token_id: str) -> int:
         """The mark of a token; 0.50 where the test sets none."""
         return self.prices.get(token_id, MICRO // 2)
@@ -288,7 +283,8 @@ class Venue:
 
 def _balances(venue: Venue, read: ReadBalances) -> Balances:
     if read.block_number is None:
-        venue.pin()
+        every_ms = venue.block_every_ms
+        venue.block_number = venue.block_number + 1 if every_ms is None else venue.clock.now_ms() // every_ms
     return Balances(
         block_number=read.block_number or venue.block_number,
         block_hash=f"0x{venue.block_number:064x}",

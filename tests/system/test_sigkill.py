@@ -23,6 +23,7 @@ from messages.codec import decode
 from polymarket.sandbox.amounts import parse_decimal
 from polymarket.sandbox.options import ServerOptions, WorldOptions
 from polymarket.sandbox.process import SandboxProcess
+from portfolio.provisional import PROVISIONAL
 from portfolio.views import ExternalView
 from storage.database import open_readonly
 from storage.journal import Journal
@@ -136,6 +137,12 @@ class Aftermath:
             reader.row_factory = sqlite3.Row
             return [dict(row) for row in reader.execute(sql)]
 
+    def fills(self) -> list[dict[str, Any]]:
+        """Fills of trades; what stood for them until they came is all replaced by now (D-03)."""
+        rows = self.rows("SELECT * FROM fills")
+        assert {row["state"] for row in rows if row["trade_id"] == PROVISIONAL} <= {"SUPERSEDED"}
+        return [row for row in rows if row["trade_id"] != PROVISIONAL]
+
     def legs(self) -> Counter[tuple[str, ...]]:
         """(trade, order, token, side, shares) of every own leg of every trade that the exchange lists."""
         found: Counter[tuple[str, ...]] = Counter()
@@ -164,7 +171,7 @@ def test_every_phase_of_the_cycle_was_cut(aftermath: Aftermath) -> None:
 
 @pytest.mark.req("L-01", "L-02", "L-17", "L-19", "D-21")
 def test_every_trade_is_one_fill(aftermath: Aftermath) -> None:
-    fills = aftermath.rows("SELECT * FROM fills")
+    fills = aftermath.fills()
     booked = Counter(
         (row["trade_id"], row["order_id"], row["token_id"], row["side"], str(row["size_micro"])) for row in fills
     )
@@ -176,7 +183,9 @@ def test_every_trade_is_one_fill(aftermath: Aftermath) -> None:
 @pytest.mark.req("L-02", "R-11", "R-20")
 def test_every_settled_trade_moved_the_cash_that_the_sandbox_says(aftermath: Aftermath) -> None:
     moved: Counter[str] = Counter()
-    for row in aftermath.rows("SELECT * FROM fills WHERE state != 'FAILED'"):
+    for row in aftermath.fills():
+        if row["state"] == "FAILED":
+            continue
         moved[row["trade_id"]] += row["amount_micro"] * (1 if row["side"] == "SELL" else -1) - row["fee_micro"]
     settled = {
         operation["trade_id"]: operation["cash"]["pusd"]

@@ -16,7 +16,14 @@ from messages.codec import SCHEMA, decode, encode, kind_of_event
 from portfolio.entries import FillState
 from portfolio.events import Event, FillSeen, MarketDefined, MarketEvent
 from portfolio.facts import Side, TradeStatus
-from portfolio.invariants import InvariantId, accounting_breaches, stored_breaches, unique_entries, unique_fills
+from portfolio.invariants import (
+    InvariantId,
+    accounting_breaches,
+    stored_breaches,
+    sum_breaches,
+    unique_entries,
+    unique_fills,
+)
 from portfolio.market import Step, transition
 from portfolio.outcomes import AdjustmentRow, FillRow
 from portfolio.position import fold
@@ -175,7 +182,9 @@ class Listener:
             assert self.realised.get(token, 0) == held.realized_pnl_micro
             assert accounting_breaches(held) == ()
         entries = tuple(self.state.entries())
-        assert stored_breaches(self.state.positions, fold(entries)) == ()
+        folded = fold(entries)
+        assert stored_breaches(self.state.positions, folded) == ()
+        assert sum_breaches(folded) == ()
         assert unique_fills(booked.fill for booked in self.state.fills.values()) == ()
         assert unique_entries(entries) == ()
         counting = [entry.at for entry in entries if getattr(entry, "state", FillState.SETTLED).effective]

@@ -231,7 +231,7 @@ def ended(events: Iterable[MarketEvent]) -> dict[str, Any]:
     }
 
 
-AccountMachine.TestCase.settings = settings(stateful_step_count=50)
+AccountMachine.TestCase.settings = settings(stateful_step_count=40)
 TestAccount = pytest.mark.req("L-01", "L-05", "L-06", "L-07", "L-19", "L-30", "D-02", "D-03", "R-10", "R-11")(
     AccountMachine.TestCase
 )

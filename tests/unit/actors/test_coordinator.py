@@ -6,13 +6,16 @@ import itertools
 
 import pytest
 
-from messages.reads import Read, ReadBalances, ReadMarkets, ReadOpenOrders, ReadPositions, ReadTrades
+from actors.coordinator import EXTRA_CYCLE_MS
+from actors.ingest import FillIngestActor
+from messages.cycle import ImageTaken, PausesKnown, PollDone, ViewApplied
+from messages.reads import Read, ReadBalances, ReadMarkets, ReadOpenOrders, ReadOrder, ReadPositions, ReadTrades
 from portfolio.facts import FailureKind
 from portfolio.outcomes import CycleStatus
 from tests.support.moves import Deal, move, trade
 from tests.support.system import INTERVAL_MS, Build
 from tests.support.venue import Reply
-from tests.unit.actors.worlds import SHARE, cursor, running, want
+from tests.unit.actors.worlds import COORDINATOR, SHARE, cursor, following, running, show, want
 
 
 @pytest.mark.req("S-01")
@@ -243,3 +246,131 @@ def test_the_gate_is_shut_until_the_first_cycle_completes(build: Build) -> None:
     assert harness.may_trade().allowed
     harness.clock.advance_to(harness.clock.now_ms() + 2 * INTERVAL_MS + 1)
     assert harness.may_trade().reasons == (f"no cycle completed within {2 * INTERVAL_MS} ms",)
+
+
+@pytest.mark.req("R-34", "S-01")
+def test_a_forced_cycle_serves_the_fills_that_an_extra_one_was_due_for(build: Build) -> None:
+    harness = following(build())
+    show(harness, trade(harness.venue, "trade-1", Deal(token_id="0xa-yes", size=SHARE, price=500_000)))
+    harness.runtime.run_for(EXTRA_CYCLE_MS // 2)
+    want(harness, "now")
+    count = len(harness.metrics.reports)
+    harness.runtime.run_for(INTERVAL_MS - 1)
+    assert len(harness.metrics.reports) == count
+    harness.runtime.run_for(1)
+    assert len(harness.metrics.reports) == count + 1
+
+
+@pytest.mark.req("R-23", "S-14")
+def test_the_ingest_hears_once_that_the_wallet_is_open(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(FillIngestActor, "_catch_up", lambda ingest: told.append(ingest.system.clock.now_ms()))
+    harness = build()
+    harness.venue.failing[ReadBalances] = FailureKind.UNREACHABLE
+    running(harness)
+    assert told == [], "without the chain nothing is opened"
+    harness.venue.failing.clear()
+    harness.cycles(3)
+    assert len(told) == 1
+    harness.restart()
+    harness.cycle()
+    assert len(told) == 1
+
+
+@pytest.mark.req("S-02", "D-01", "D-11")
+def test_metadata_that_others_asked_for_is_no_part_of_the_cycle_that_runs(build: Build) -> None:
+    """The source of metadata is slow; the cycle does not wait for what only the stream wants to know."""
+    harness = following(build())
+    harness.venue.add_market("0xnew")
+    harness.venue.held.add(ReadMarkets)
+    show(harness, trade(harness.venue, "trade-1", Deal(token_id="0xnew-yes", size=SHARE, price=500_000)))
+    harness.venue.hide_positions = "0xnew-yes".__eq__
+    harness.venue.hide_trades = "trade-1".__eq__
+    harness.runtime.run_for(INTERVAL_MS)
+    assert harness.metrics.reports[-1].status is CycleStatus.OK
+    assert harness.queries.fills() == []
+    harness.venue.release()
+    harness.runtime.run_until_idle()
+    assert [row["trade_id"] for row in harness.queries.fills()] == ["trade-1"]
+
+
+@pytest.mark.req("D-11", "S-01")
+def test_what_belongs_to_another_cycle_is_dropped(build: Build) -> None:
+    harness = running(build())
+    image = harness.board.sync["main"].images[0]
+    harness.venue.held.add(ReadOpenOrders)
+    want(harness, "")
+    asked = len(harness.venue.asked)
+    late = (
+        PollDone(cycle_id="main-1", certificate=None, detail="late", new_legs=9),
+        ImageTaken(cycle_id="main-1", image=image),
+        ViewApplied(cycle_id="main-1", result=None, image=image),
+        PausesKnown(cycle_id="main-1", paused=("default",)),
+    )
+    for message in late:
+        harness.post.tell(COORDINATOR, message)
+    harness.runtime.run_until_idle()
+    assert len(harness.venue.asked) == asked
+    harness.venue.release()
+    harness.runtime.run_until_idle()
+    report = harness.metrics.reports[-1]
+    assert (report.status, report.reasons, report.paused_strategies) == (CycleStatus.OK, (), ())
+
+
+@pytest.mark.req("L-06", "L-08")
+def test_an_order_that_left_the_list_and_lives_proves_that_the_list_was_short(build: Build) -> None:
+    harness = running(build())
+    harness.venue.hide_orders = "order-1".__eq__
+    report = harness.cycle()
+    assert (report.status, report.delta_count) == (CycleStatus.CLOB_UNAVAILABLE, 0)
+    assert "lacked order-1, which is live" in report.reasons[0]
+
+
+@pytest.mark.req("L-08", "X-09", "D-14")
+def test_a_list_that_shrank_by_much_is_read_once_more_before_any_order_is_looked_up(build: Build) -> None:
+    harness = running(build())
+    for number in range(2, 21):
+        harness.venue.add_order(f"order-{number}", "0xa-no", size=SHARE, price=300_000)
+    harness.cycle()
+    harness.venue.asked.clear()
+    harness.venue.hide_orders = lambda name: name != "order-1"
+    harness.cycle()
+    kinds = [type(read) for read in harness.venue.asked if isinstance(read, ReadOpenOrders | ReadOrder)]
+    assert kinds == [ReadOpenOrders] * 2 + [ReadOrder] * 19
+    assert len(harness.queries.orders()) == 20
+
+
+@pytest.mark.req("R-06", "D-09")
+def test_a_neg_risk_market_is_told_the_number_of_questions_that_the_chain_has(build: Build) -> None:
+    harness = build()
+    for index in range(2):
+        harness.venue.add_market(f"0xe-{index}", neg_risk_id="0xe", index=index)
+        move(harness.venue, f"0xe-{index}-yes", SHARE)
+    harness.venue.question_counts["0xe"] = 4
+    harness.start()
+    harness.cycle()
+    (image,) = harness.board.sync["main"].images
+    assert image.question_count == 4
+    before = len(harness.journal())
+    harness.cycle()
+    assert [entry.kind for entry in harness.journal()[before:]] == ["cycle_closed"], "it is told once"
+
+
+@pytest.mark.req("R-01", "L-16")
+def test_a_stand_in_that_is_behind_what_the_chain_showed_before_is_history(build: Build) -> None:
+    harness = running(build())
+    harness.venue.failing[ReadBalances] = FailureKind.UNREACHABLE
+    harness.venue.data_blocks_behind = 1
+    move(harness.venue, "0xa-yes", 50 * SHARE)
+    report = harness.cycle()
+    assert (report.status, report.delta_count) == (CycleStatus.RPC_UNAVAILABLE, 0)
+    assert "the books were compared with the chain at block" in " ".join(report.reasons)
+
+
+@pytest.mark.req("S-12", "R-18")
+def test_a_source_that_is_configured_wrongly_is_named_in_the_report(build: Build) -> None:
+    harness = running(build())
+    harness.venue.failing[ReadBalances] = FailureKind.WRONG_CHAIN
+    report = harness.cycle()
+    assert report.status is CycleStatus.RPC_UNAVAILABLE
+    assert report.reasons[0].startswith("chain.balances: wrong_chain")

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 
+from actors.base import Submit
+from actors.board import Board
+from actors.handing import Identity
+from actors.ingest import FillIngestActor
+from actors.readings import IngestState
+from messages.addresses import WRITER
+from messages.cycle import MarketsKnown, PollDone, PollTrades
+from messages.feeding import Marker, MarkerDurable
 from messages.reads import ReadOpenOrders, ReadTrades
+from portfolio.events import FillSeen
 from portfolio.facts import FailureKind, TradeStatus
 from portfolio.outcomes import CycleStatus
-from tests.support.moves import Deal, settle, trade
-from tests.support.system import INTERVAL_MS, Build, Harness
-from tests.unit.actors.worlds import SHARE, cursor, running
+from tests.support.moves import Deal, becomes, settle, trade
+from tests.support.probes import Small
+from tests.support.system import INTERVAL_MS, WALLET, Build
+from tests.support.venue import FUNDER, OWN_KEY, Venue
+from tests.unit.actors.worlds import (
+    COORDINATOR,
+    INGEST,
+    MARKET,
+    SHARE,
+    Poison,
+    cursor,
+    cursor_s,
+    following,
+    now_s,
+    running,
+    show,
+    states,
+)
 
 DEAL = Deal(token_id="0xa-yes", size=10 * SHARE, price=500_000)
-
-
-def now_s(harness: Harness) -> int:
-    """Virtual time in whole seconds."""
-    return harness.clock.now_ms() // 1000
-
-
-def becomes(harness: Harness, trade_id: str, status: TradeStatus) -> None:
-    """The exchange shows another status of a trade."""
-    harness.venue.trades = [
-        msgspec.structs.replace(made, status=status) if made.trade_id == trade_id else made
-        for made in harness.venue.trades
-    ]
 
 
 @pytest.mark.req("D-21", "L-01")
@@ -77,10 +87,10 @@ def test_a_trade_is_followed_through_its_statuses_and_the_cursor_waits_for_its_e
     harness.runtime.run_for(2 * INTERVAL_MS)
     trade(harness.venue, "trade-2", DEAL)
     for status in (TradeStatus.RETRYING, TradeStatus.MINED, TradeStatus.RETRYING):
-        becomes(harness, "trade-1", status)
+        becomes(harness.venue, "trade-1", status)
         harness.cycle()
         assert cursor(harness) == str(at_s), "trade-2 is newer, but trade-1 is not at its end"
-    becomes(harness, "trade-1", TradeStatus.CONFIRMED)
+    becomes(harness.venue, "trade-1", TradeStatus.CONFIRMED)
     harness.cycle()
     assert cursor(harness) == str(at_s + 60)
     seen = [row["status"] for row in reversed(harness.queries.fill_observations()) if row["trade_id"] == "trade-1"]
@@ -95,7 +105,7 @@ def test_a_failed_trade_is_taken_back_visibly(build: Build) -> None:
     trade(harness.venue, "trade-1", deal)
     harness.cycle()
     assert harness.shares() == {"0xa-yes": 101 * SHARE}
-    becomes(harness, "trade-1", TradeStatus.FAILED)
+    becomes(harness.venue, "trade-1", TradeStatus.FAILED)
     report = harness.cycle()
     assert harness.shares() == {"0xa-yes": 100 * SHARE}
     (row,) = harness.queries.fills()
@@ -147,3 +157,101 @@ def test_fills_of_an_outage_are_booked_as_fills_once_it_is_over(build: Build) ->
     harness.cycle()
     assert [row["trade_id"] for row in harness.queries.fills()] == ["trade-1"]
     assert harness.cycle().pending_count == 0
+
+
+@pytest.mark.req("D-21", "L-01")
+def test_the_cursor_follows_fills_that_the_stream_showed_when_a_cycle_has_read_them(build: Build) -> None:
+    """The stream proves nothing about what lies before it: only a reading of the list moves the cursor."""
+    harness = following(build())
+    show(harness, trade(harness.venue, "trade-1", DEAL))
+    assert (states(harness), cursor_s(harness)) == ({"trade-1": "SETTLED"}, 0)
+    at_s = now_s(harness)
+    harness.cycle()
+    assert cursor_s(harness) == at_s
+    assert [entry.kind for entry in harness.journal()].count("fill_seen") == 1
+
+
+@pytest.mark.req("D-21", "L-17")
+def test_the_cursor_never_goes_back(build: Build) -> None:
+    """An old trade that is shown again in a status that is not its end is seen, and the cursor stays."""
+    harness = running(build())
+    trade(harness.venue, "trade-1", DEAL)
+    harness.cycle()
+    harness.runtime.run_for(2 * INTERVAL_MS)
+    trade(harness.venue, "trade-2", DEAL)
+    harness.cycle()
+    before = cursor_s(harness)
+    becomes(harness.venue, "trade-1", TradeStatus.RETRYING)
+    harness.cycles(2)
+    assert cursor_s(harness) == before
+
+
+@pytest.mark.req("D-21", "L-01")
+def test_the_ingest_forgets_what_lies_far_behind_the_cursor(build: Build) -> None:
+    """A day of trades may not stay in memory; the ledger's keys recognise them for ever."""
+    harness = following(build())
+    for number in range(20):
+        show(harness, trade(harness.venue, f"trade-{number}", DEAL))
+        harness.runtime.run_for(2 * INTERVAL_MS)
+    assert len(states(harness)) == 20
+    assert len(harness.actor(INGEST)._handing._told) <= 4
+
+
+@pytest.mark.req("S-11", "L-01", "D-11")
+def test_a_poll_that_answers_after_its_cycle_is_over_is_booked_all_the_same(build: Build) -> None:
+    harness = running(build())
+    trade(harness.venue, "trade-1", DEAL)
+    harness.venue.held.add(ReadTrades)
+    harness.runtime.run_for(2 * INTERVAL_MS)
+    reports = len(harness.metrics.reports)
+    harness.venue.waiting.pop(0)()
+    harness.runtime.run_until_idle()
+    assert states(harness) == {"trade-1": "SETTLED"}
+    assert len(harness.metrics.reports) == reports, "the cycle that runs waits for its own"
+    harness.venue.release()
+    harness.runtime.run_until_idle()
+    statuses = [report.status for report in harness.metrics.reports[1:]]
+    assert statuses == [CycleStatus.STALE, CycleStatus.OK]
+
+
+@pytest.mark.req("D-19", "L-12")
+def test_an_actor_refuses_what_it_does_not_take(build: Build) -> None:
+    harness = running(build())
+    harness.crashes_expected = True
+    for address in (INGEST, COORDINATOR):
+        harness.post.tell(address, Poison())
+        harness.runtime.run_until_idle()
+    assert harness.restarted == [INGEST, COORDINATOR]
+    trade(harness.venue, "trade-1", DEAL)
+    harness.cycle()
+    assert states(harness) == {"trade-1": "SETTLED"}
+
+
+@pytest.mark.req("L-01", "L-17")
+def test_without_a_stream_the_readings_alone_are_followed() -> None:
+    """A wallet without API credentials for the stream, and a backfill in a process of its own."""
+    world = Small()
+    venue = Venue(clock=world.clock)
+    venue.add_market("0xa")
+    market, coordinator = world.probe(MARKET), world.probe(COORDINATOR)
+    writer = world.probe(WRITER)
+    identity = Identity(wallet=WALLET, address=FUNDER, api_keys=(OWN_KEY,))
+    state = IngestState(wallet=WALLET)
+    ref = FillIngestActor.start(INGEST, world.system, state, identity, (venue, None, Board()))
+    world.tell(INGEST, MarketsKnown(entries=(("0xa", "0xa"),)))
+    trade(venue, "trade-1", DEAL)
+    world.tell(INGEST, PollTrades(cycle_id="main-1", reply_to=COORDINATOR))
+    (fill, marker) = market.taken
+    assert isinstance(fill, FillSeen)
+    assert fill.leg.trade_id == "trade-1"
+    (done,) = coordinator.taken
+    assert isinstance(done, PollDone)
+    assert (done.cycle_id, done.new_legs) == ("main-1", 1)
+    assert isinstance(marker, Marker)
+    assert writer.taken == [], "the cursor waits for the market"
+    world.tell(INGEST, MarkerDurable(market=MARKET, chunk=marker.chunk))
+    (submitted,) = writer.taken
+    assert isinstance(submitted, Submit)
+    ref.stop(block=False)
+    world.runtime.run_until_idle()
+    assert not ref.is_alive()

@@ -1,34 +1,42 @@
-"""A market whose transition fails: halted, paged, its books as they were, and the way back (D-19, R-29)."""
+"""A market counts what is late or repeated; one whose transition fails is halted, and comes back (D-19, R-29)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from actors import market as module
-from messages.addresses import market_address
 from messages.control import ResumeMarket
-from portfolio.events import FillSeen
+from portfolio.events import FillSeen, OrderSeen
+from portfolio.facts import TradeStatus
 from portfolio.market import Step, transition
+from portfolio.trades import own_legs
 from tests.support.moves import Deal, move, trade
-from tests.support.system import WALLET, Build, Harness
-from tests.unit.actors.worlds import SHARE, running
+from tests.support.system import INTERVAL_MS, Build, Harness
+from tests.unit.actors.worlds import MARKET, SHARE, cursor_s, following, now_s, running, show, states
 
-MARKET = market_address(WALLET, "0xa")
 RESUME = ResumeMarket(request_id="r", market_id="0xa", operator="Ada", reason="fixed in 1.2")
+
+
+def digesting_all_but(trade_id: str) -> Callable[..., Step]:
+    """A transition that raises on a trade."""
+
+    def failing(state: Any, event: Any, now_ms: int) -> Step:
+        if isinstance(event, FillSeen) and event.leg.trade_id == trade_id:
+            raise ZeroDivisionError("planted")
+        return transition(state, event, now_ms)
+
+    return failing
 
 
 @pytest.fixture
 def poisoned(build: Build, monkeypatch: pytest.MonkeyPatch) -> Harness:
     """Two markets; in one a trade came that the transition cannot digest."""
 
-    def failing(state: Any, event: Any, now_ms: int) -> Step:
-        if isinstance(event, FillSeen) and event.leg.trade_id == "poison":
-            raise ZeroDivisionError("planted")
-        return transition(state, event, now_ms)
-
-    monkeypatch.setattr(module, "transition", failing)
+    monkeypatch.setattr(module, "transition", digesting_all_but("poison"))
     harness = running(build(), "0xa", "0xb")
     trade(harness.venue, "poison", Deal(token_id="0xa-yes", size=SHARE, price=500_000, settled=False))
     trade(harness.venue, "good", Deal(token_id="0xa-yes", size=SHARE, price=500_000))
@@ -96,3 +104,71 @@ def test_a_view_that_cannot_be_judged_halts_the_market_and_the_cycle_still_ends(
     assert second.delta_count == 1
     assert harness.shares() == {"0xa-yes": 100 * SHARE, "0xb-yes": 101 * SHARE}
     harness.assert_replays()
+
+
+@pytest.mark.req("D-19", "L-01", "L-12")
+def test_poison_of_the_stream_halts_one_market_and_the_ingest_goes_on(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What follows in the same frame is booked, in both markets; the cursor passes: it would be rejected again."""
+    harness = following(build(), "0xa", "0xb")
+    monkeypatch.setattr(module, "transition", digesting_all_but("poison"))
+    deal = Deal(token_id="0xa-yes", size=SHARE, price=500_000)
+    names = ("poison", "same", "other")
+    made = [trade(harness.venue, name, deal) for name in names[:2]]
+    made.append(trade(harness.venue, "other", Deal(token_id="0xb-yes", size=SHARE, price=500_000)))
+    show(harness, *made)
+    assert set(states(harness)) == {"same", "other"}
+    assert {row["condition_id"]: row["halted"] for row in harness.queries.markets()} == {"0xa": True, "0xb": False}
+    at_s = now_s(harness)
+    harness.runtime.run_for(INTERVAL_MS)
+    assert cursor_s(harness) == at_s
+    assert [entry.kind for entry in harness.journal()].count("event_rejected") == 1
+    show(harness, trade(harness.venue, "later", deal))
+    assert "later" in states(harness)
+    assert harness.board.stream["main"].connected
+
+
+# -- counts -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.req("L-05", "L-19")
+def test_what_is_late_or_repeated_changes_nothing_and_is_counted(build: Build) -> None:
+    harness = running(build())
+    made = trade(harness.venue, "trade-1", Deal(token_id="0xa-no", size=SHARE, price=300_000))
+    (leg,) = own_legs(made, made.maker_address, (made.owner,))
+    order = replace(harness.venue.orders["order-1"], size_matched_micro=2 * SHARE)
+    seen: tuple[FillSeen | OrderSeen, ...] = (
+        FillSeen(leg=leg, feed="stream"),
+        OrderSeen(order=order, at_ms=harness.clock.now_ms(), feed="stream"),
+    )
+    tell(harness, *seen)
+    before = len(harness.journal())
+    late = (
+        FillSeen(leg=replace(leg, status=TradeStatus.MATCHED), feed="stream"),
+        OrderSeen(order=replace(order, size_matched_micro=SHARE), at_ms=harness.clock.now_ms(), feed="stream"),
+    )
+    tell(harness, *seen, *late, *late)
+    counted = {name: count for name, count in harness.metrics.counts.items() if name.endswith("_message")}
+    assert counted == {
+        "repeated_trade_message": 1,
+        "repeated_order_message": 1,
+        "late_trade_message": 2,
+        "late_order_message": 2,
+    }
+    assert len(harness.journal()) == before
+
+
+@pytest.mark.req("L-22")
+def test_issues_are_counted_by_their_type_once_they_are_durable(build: Build) -> None:
+    harness = running(build())
+    move(harness.venue, "0xa-yes", SHARE)
+    harness.cycles(2)
+    assert harness.metrics.counts["issues.position_drift"] == 1
+
+
+def tell(harness: Harness, *messages: object) -> None:
+    """Tell the market, and let everybody take their mail."""
+    for message in messages:
+        harness.post.tell(MARKET, message)
+    harness.runtime.run_until_idle()

@@ -13,7 +13,8 @@ from actors.readings import STALLED_MS
 from actors.supervisor import RESTARTS_MAX
 from messages.addresses import Address
 from messages.control import Backfill
-from messages.feeding import Marker, MarkerDurable
+from messages.feeding import Marker, MarkerDurable, SeenTogether
+from portfolio.events import OrderChecked
 from tests.support.moves import Deal, trade
 from tests.support.system import INTERVAL_MS, Build, Harness
 from tests.unit.actors.worlds import (
@@ -53,9 +54,13 @@ class Carried:
         return address not in self.absent
 
     @property
-    def messages(self) -> list[object]:
-        """All but the markers, in order."""
-        return [message for _, message in self.told if not isinstance(message, Marker)]
+    def numbers(self) -> list[int]:
+        """The events in order, those that were told together one by one."""
+        found: list[int] = []
+        for _, message in self.told:
+            together = message.events if isinstance(message, SeenTogether) else (message,)
+            found += [int(one.order_id) for one in together if isinstance(one, OrderChecked)]
+        return found
 
     @property
     def markers(self) -> list[tuple[Address, int]]:
@@ -82,10 +87,15 @@ def carried(monkeypatch: pytest.MonkeyPatch) -> Carried:
     return Carried()
 
 
-def put(flowing: Outflow, messages: Collection[object], market: Address = A) -> None:
-    """Put messages for a market, and let flow what may."""
-    for message in messages:
-        flowing.put(market, message)
+def event(number: int) -> OrderChecked:
+    """An event with a number."""
+    return OrderChecked(order_id=str(number), order=None, ttl_ms=0)
+
+
+def put(flowing: Outflow, numbers: Collection[int], market: Address = A) -> None:
+    """Put events for a market, and let flow what may."""
+    for number in numbers:
+        flowing.put(market, event(number))
     flowing.flow()
 
 
@@ -99,12 +109,12 @@ def durable(flowing: Outflow, market: Address, chunk: int) -> None:
 def test_no_more_than_the_window_is_on_its_way_and_the_rest_follows_in_order(carried: Carried) -> None:
     flowing = Outflow(carried)
     put(flowing, range(10))
-    assert (carried.messages, flowing.waiting) == ([0, 1, 2, 3, 4, 5], 4)
+    assert (carried.numbers, flowing.waiting) == ([0, 1, 2, 3, 4, 5], 4)
     assert carried.markers == [(A, 0), (A, 1)]
     durable(flowing, A, 1)
-    assert carried.messages == [0, 1, 2, 3, 4, 5, 6, 7, 8]
+    assert carried.numbers == [0, 1, 2, 3, 4, 5, 6, 7, 8]
     durable(flowing, A, 0)
-    assert (carried.messages, flowing.waiting) == ([*range(10)], 0)
+    assert (carried.numbers, flowing.waiting) == ([*range(10)], 0)
     assert flowing.open_chunks() == (2,)
 
 
@@ -136,8 +146,8 @@ def test_what_was_put_is_durable_when_every_market_before_it_has_said_so(carried
 @pytest.mark.req("D-21")
 def test_sent_is_when_it_is_in_the_mailboxes_and_durable_is_later(carried: Carried) -> None:
     flowing, who = Outflow(carried), Waiting()
-    for message in range(7):
-        flowing.put(A, message)
+    for number in range(7):
+        flowing.put(A, event(number))
     flowing.when_sent(who.named("sent"))
     flowing.when_durable(who.named("durable"))
     flowing.flow()
@@ -186,7 +196,7 @@ def test_what_was_lost_is_told_to_nobody_as_arrived_and_the_rest_flows_on(carrie
     flowing.lose()
     assert who.heard == [("before", False)]
     flowing.flow()
-    assert (carried.messages, flowing.open_chunks()) == ([*range(8)], ())
+    assert (carried.numbers, flowing.open_chunks()) == ([*range(8)], ())
     flowing.when_durable(who.named("after"))
     flowing.flow()
     durable(flowing, A, 0)
@@ -201,8 +211,8 @@ def test_what_was_told_where_nobody_is_never_arrived(carried: Carried) -> None:
     put(flowing, [1, 2, 3], A)
     flowing.when_durable(who.named("before"))
     carried.absent = {B}
-    flowing.put(A, 4)
-    flowing.put(B, 5)
+    flowing.put(A, event(4))
+    flowing.put(B, event(5))
     flowing.when_durable(who.named("with it"))
     assert flowing.flow() == {B}
     assert who.heard == [("with it", False)]

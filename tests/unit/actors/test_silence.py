@@ -119,6 +119,30 @@ def test_a_cycle_that_could_not_read_the_trades_proves_nothing(build: Build) -> 
 
 
 @pytest.mark.req("L-30")
+def test_a_fill_that_a_broken_stream_had_not_shown_yet_is_no_miss_of_the_next_one(build: Build) -> None:
+    harness = following(build())
+    trade(harness.venue, "trade-1", DEAL)
+    harness.cycle()
+    harness.stream.cut()
+    harness.stream.subscribe()
+    harness.runtime.run_for(2 * INTERVAL_MS)
+    assert missed(harness) == (0, 0)
+
+
+@pytest.mark.req("L-30")
+def test_a_missed_fill_counts_once_also_where_the_stream_is_slow_to_begin_again(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness = following(build())
+    asked: list[str] = []
+    monkeypatch.setattr(harness.stream, "reconnect", asked.append)
+    trade(harness.venue, "trade-1", DEAL)
+    harness.cycle()
+    harness.runtime.run_for(4 * INTERVAL_MS)
+    assert (harness.metrics.counts["stream_missed_fill"], len(asked)) == (1, 1)
+
+
+@pytest.mark.req("L-30")
 def test_nothing_is_measured_without_a_stream(build: Build) -> None:
     """A stream that never was there has no gap, and one that broke misses nothing: REST follows meanwhile."""
     harness = running(build())

@@ -240,6 +240,7 @@ def test_a_status_that_comes_behind_a_later_one_changes_nothing(build: Build) ->
     for status in (TradeStatus.MINED, TradeStatus.MATCHED, TradeStatus.CONFIRMED):
         show(harness, replace(made, status=status))
     assert len(harness.journal()) == before
+    assert harness.metrics.counts["late_trade_message"] == 2
 
 
 @pytest.mark.req("L-03", "R-10")

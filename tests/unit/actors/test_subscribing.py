@@ -14,6 +14,7 @@ from messages.control import DescribeState
 from messages.reads import Read, ReadBalances, ReadMarkets, ReadOpenOrders, ReadOrder, ReadTrades
 from portfolio.facts import FailureKind, OrderStatus
 from portfolio.outcomes import CycleStatus
+from portfolio.views import ViewPolicy
 from tests.support.moves import Deal, fill_order, fill_part, trade
 from tests.support.system import INTERVAL_MS, Build, Harness
 from tests.unit.actors.worlds import INGEST, SHARE, Poison, following, running, seen_first, show, states, subscribe
@@ -78,17 +79,38 @@ def test_what_waited_goes_on_in_the_order_in_which_it_came(build: Build) -> None
 
 
 @pytest.mark.req("L-05", "L-06", "L-17")
-def test_the_open_orders_behind_a_subscription_are_taken_in_before_any_cycle(build: Build) -> None:
+def test_known_orders_are_as_the_list_shows_them_behind_a_subscription_before_any_cycle(build: Build) -> None:
     harness = running(build())
-    harness.venue.add_order("order-2", "0xa-no", size=SHARE, price=300_000)
     made, _ = fill_part(harness.venue, "order-1", "trade-1", 40 * SHARE)
     reports = len(harness.metrics.reports)
     harness.stream.subscribe()
     harness.runtime.run_until_idle()
     assert len(harness.metrics.reports) == reports
     rows = {row["order_id"]: row["size_matched_micro"] for row in harness.queries.orders()}
-    assert rows == {"order-1": 40 * SHARE, "order-2": 0}
+    assert rows == {"order-1": 40 * SHARE}
     assert seen_first(harness) == {made.trade_id: "backfill"}
+
+
+@pytest.mark.req("R-04", "L-27")
+@pytest.mark.parametrize("adopt", [True, False])
+def test_an_order_that_is_first_found_behind_a_subscription_is_judged_by_the_cycle(
+    build: Build, *, adopt: bool
+) -> None:
+    """A complete list lacked it although it is older: unknown. One that is younger than that list is ordinary."""
+    harness = following(build(policy=ViewPolicy(settle_window_ms=INTERVAL_MS, adopt_unknown_orders=adopt)))
+    created_ms = harness.clock.now_ms() - MINUTE_MS
+    harness.venue.add_order("odd", "0xa-no", size=SHARE, price=300_000, created_at_ms=created_ms)
+    harness.runtime.run_for(1)
+    for _ in range(2):
+        harness.stream.cut()
+        harness.runtime.run_for(MINUTE_MS // 60)
+        harness.venue.add_order("young", "0xa-no", size=SHARE, price=200_000)
+        subscribe(harness)
+    show(harness, harness.venue.orders["odd"])
+    found = {row["order_id"] for row in harness.queries.orders()}
+    assert found == {"order-1", "young"} | ({"odd"} if adopt else set())
+    unknown = [row for row in harness.queries.issues() if row["type"] == "ORDER_UNKNOWN"]
+    assert [row["subject"] for row in unknown] == ["odd"]
 
 
 @pytest.mark.req("L-01", "L-30", "S-11")
@@ -291,7 +313,7 @@ def test_all_that_happened_while_the_plug_was_pulled_is_there_afterwards_and_not
     expected = dict.fromkeys(("taken", "half", "whole"), "backfill") | {"known": "stream"}
     assert seen_first(harness) == expected
     rows = {row["order_id"]: row["size_matched_micro"] for row in harness.queries.orders()}
-    assert rows == {"order-1": 50 * SHARE, "order-2": 50 * SHARE, "order-3": 0, "order-4": 0}
+    assert rows == {"order-1": 50 * SHARE, "order-2": 50 * SHARE, "order-3": 0}
     harness.runtime.run_for(EXTRA_CYCLE_MS)
     report = harness.metrics.reports[-1]
     assert report.status is CycleStatus.OK

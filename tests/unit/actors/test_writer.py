@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from actors.base import Ping
+from actors.base import Ping, Submit
 from actors.writer import BATCH_MAX, Barrier, Delivered, LedgerWriter, RowsDurable, StreamBroken
 from messages.addresses import REPORTER, SUPERVISOR, WRITER, Address
+from portfolio.facts import TradeStatus
+from portfolio.outcomes import FillObservationRow
 from tests.support.probes import FakeLedger, FakeOutbox, Probe, Small, alert, submit
 
 
@@ -35,8 +37,17 @@ def test_a_batch_is_bounded() -> None:
     assert [len(batch) for batch in world.ledger.batches] == [BATCH_MAX, 1]
 
 
+def test_a_batch_is_bounded_also_where_one_actor_submits_many_at_once() -> None:
+    world = World()
+    four = Submit(decisions=tuple(submit(kind).decisions[0] for kind in "abcd"))
+    world.tell(WRITER, *[four] * (BATCH_MAX // 2))
+    assert [len(batch) for batch in world.ledger.batches] == [BATCH_MAX] * 2
+    assert world.ledger.kinds == ["a", "b", "c", "d"] * (BATCH_MAX // 2)
+
+
 @pytest.mark.req("L-01", "L-02")
 def test_a_decision_is_committed_without_waiting_for_others() -> None:
+    """At low load the delay for the sake of company is nought, where 5 ms would be allowed: no timer is set."""
     world = World()
     before_ms = world.runtime.clock.now_ms()
     world.tell(WRITER, submit("a"))
@@ -89,6 +100,17 @@ def test_what_waits_for_durability_is_told_after_the_commit() -> None:
     world.tell(WRITER, submit("a", said, then=((Address("asker"), "done"),)))
     assert world.asker.taken == ["done"]
     assert world.reporter.taken == [RowsDurable(rows=(said,))]
+
+
+@pytest.mark.req("D-18")
+def test_the_reporter_is_told_only_what_it_speaks_of() -> None:
+    world = World()
+    row = FillObservationRow(
+        wallet="main", trade_id="t", order_id="o", status=TradeStatus.MATCHED, feed="poll", at_ms=1
+    )
+    world.tell(WRITER, submit("a", row))
+    world.tell(WRITER, submit("b", row, alert("key")))
+    assert (world.ledger.kinds, world.reporter.taken) == (["a", "b"], [RowsDurable(rows=(alert("key"),))])
 
 
 @pytest.mark.req("D-18")
