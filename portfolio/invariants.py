@@ -135,19 +135,6 @@ def accounting_breaches(position: Position) -> tuple[Breach, ...]:
     return (*_identity_breaches(position), *_basis_breaches(position))
 
 
-def changed_breaches(before: Mapping[str, Position], after: Mapping[str, Position]) -> tuple[Breach, ...]:
-    """:func:`accounting_breaches` of the positions that one change replaced; the others were judged when they changed.
-
-    For the check after each change (L-21); an audit judges all of them.
-    """
-    return tuple(
-        breach
-        for token_id, position in after.items()
-        if before.get(token_id) is not position
-        for breach in accounting_breaches(position)
-    )
-
-
 def settled_breaches(position: Position) -> tuple[Breach, ...]:
     """INV-03; apart because it is judged at a pinned block or after a completed backfill only (R-24)."""
     if position.settled_micro >= 0:

@@ -11,7 +11,7 @@ from collections.abc import Collection
 import msgspec
 
 from portfolio.facts import MakerLeg, Role, Side, Trade, TradeStatus
-from portfolio.units import MICRO, mul_price
+from portfolio.units import MICRO, div_half_even, mul_price
 
 
 class TradeLeg(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -78,7 +78,10 @@ def _implied_side(trade: Trade, leg: MakerLeg) -> Side:
 
 
 def _taker_leg(trade: Trade, api_keys: Collection[str]) -> TradeLeg:
+    """The trade's own price may be the order's limit; what was paid per share is the average of the makers' levels."""
     levels = _taker_levels(trade)
+    amount_micro = sum(mul_price(size, price) for size, price in levels)
+    size_micro = trade.size_micro
     return TradeLeg(
         trade_id=trade.trade_id,
         order_id=trade.taker_order_id,
@@ -86,9 +89,9 @@ def _taker_leg(trade: Trade, api_keys: Collection[str]) -> TradeLeg:
         token_id=trade.token_id,
         side=trade.side,
         role=Role.TAKER,
-        price_micro=trade.price_micro,
-        size_micro=trade.size_micro,
-        amount_micro=sum(mul_price(size, price) for size, price in levels),
+        price_micro=div_half_even(amount_micro * MICRO, size_micro) if size_micro else trade.price_micro,
+        size_micro=size_micro,
+        amount_micro=amount_micro,
         levels=levels,
         status=trade.status,
         owner=trade.owner,

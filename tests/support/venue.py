@@ -239,10 +239,7 @@ class Venue:
             title=f"Market {condition_id}",
             slug=condition_id,
             version="v1",
-            tokens=(
-                TokenMeta(token_id=f"{condition_id}-yes", outcome="Yes", outcome_index=0, contract=CONTRACT),
-                TokenMeta(token_id=f"{condition_id}-no", outcome="No", outcome_index=1, contract=CONTRACT),
-            ),
+            tokens=_tokens(condition_id),
             neg_risk_claimed=neg_risk_id is not None,
             neg_risk_derived=neg_risk_id is not None,
             neg_risk_market_id=neg_risk_id,
@@ -300,3 +297,8 @@ def _balances(venue: Venue, read: ReadBalances) -> Balances:
             if market in venue.question_counts
         ),
     )
+
+
+def _tokens(condition_id: str) -> tuple[TokenMeta, ...]:
+    yes = TokenMeta(token_id=f"{condition_id}-yes", outcome="Yes", outcome_index=0, contract=CONTRACT)
+    return (yes, msgspec.structs.replace(yes, token_id=f"{condition_id}-no", outcome="No", outcome_index=1))

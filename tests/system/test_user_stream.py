@@ -143,6 +143,20 @@ def _match_of_several(stage: Following) -> tuple[str, list[str]]:
     return trade, orders
 
 
+ENDS = {
+    "filled": ("MATCHED", 10_250_000, "", True),
+    "cancelled": ("CANCELED", 0, "", True),
+    "raced": ("CANCELED", 6_000_001, "", True),
+    "not backed": ("CANCELED", 0, "NOT_ENOUGH_BALANCE", True),
+    "expired": ("CANCELED", 0, "EXPIRED_ORDER", True),
+    "resolved": ("CANCELED", 0, "MARKET_RESOLVED", True),
+    "killed": ("CANCELED", 0, "order couldn't be fully filled. FOK orders are fully filled or killed.", True),
+    "nothing to take": ("CANCELED", 0, "", True),
+    "took a part": ("CANCELED", 20_000_000_000, "", True),
+}
+"""Status, matched size, reason, and whether it is closed, of each order of the test below."""
+
+
 @pytest.mark.req("L-06", "L-07", "L-01")
 def test_every_order_is_listed_with_its_end_and_the_reason(stage: Following) -> None:
     """What never rested and never traded is in no list of the exchange: only the channel shows it."""
@@ -172,21 +186,10 @@ def test_every_order_is_listed_with_its_end_and_the_reason(stage: Following) -> 
     stage.control.act(Resolve(condition_id=stage.markets[CLOSING]["condition_id"], payouts=[1, 0]))
     stage.control.advance(EXPIRY_MS)
 
-    expected = {
-        "filled": ("MATCHED", 10_250_000, "", True),
-        "cancelled": ("CANCELED", 0, "", True),
-        "raced": ("CANCELED", 6_000_001, "", True),
-        "not backed": ("CANCELED", 0, "NOT_ENOUGH_BALANCE", True),
-        "expired": ("CANCELED", 0, "EXPIRED_ORDER", True),
-        "resolved": ("CANCELED", 0, "MARKET_RESOLVED", True),
-        "killed": ("CANCELED", 0, "order couldn't be fully filled. FOK orders are fully filled or killed.", True),
-        "nothing to take": ("CANCELED", 0, "", True),
-        "took a part": ("CANCELED", 20_000_000_000, "", True),
-    }
     del names[ids["live"]]  # by now somebody may have taken it
     with contextlib.suppress(NotInTimeError):
-        until(lambda: _listed(stage.orders(), names) == expected, "every end")
-    assert _listed(stage.service.json_of("orders", "--all"), names) == expected
+        until(lambda: _listed(stage.orders(), names) == ENDS, "every end")
+    assert _listed(stage.service.json_of("orders", "--all"), names) == ENDS
     shown = stage.service.command("orders", "--all", "--wide").stdout
     (line,) = (line for line in shown.splitlines() if ids["expired"] in line)
     assert "EXPIRED_ORDER" in line

@@ -18,7 +18,6 @@ from portfolio.invariants import (
     any_critical,
     cash_breaches,
     chain_breaches,
-    changed_breaches,
     closing_breaches,
     fill_breaches,
     matched_breaches,
@@ -51,16 +50,6 @@ def ids(breaches: tuple[Breach, ...]) -> list[str]:
 def test_every_invariant_has_a_definition_and_a_source() -> None:
     assert set(CATALOGUE) == set(InvariantId)
     assert all(entry.definition.endswith(".") and entry.source for entry in CATALOGUE.values())
-
-
-@pytest.mark.req("L-21")
-def test_after_a_change_the_positions_that_it_replaced_are_judged_and_no_others() -> None:
-    broken = replace(SOUND, proceeds_micro=9)
-    other = replace(broken, token_id=NO)
-    before = {YES: SOUND, NO: other}
-    assert ids(changed_breaches(before, {YES: broken, NO: other})) == ["INV-02"]
-    assert changed_breaches(before, {YES: SOUND, NO: other}) == ()
-    assert [breach.subject for breach in changed_breaches({YES: SOUND}, {YES: SOUND, NO: other})] == [NO]
 
 
 @pytest.mark.req("L-11", "L-21")
