@@ -203,8 +203,6 @@ class FillIngestActor(TradeReadings):
 
         A reading that failed holds nothing back: what lies before the subscription is found by the next cycle's.
         """
-        if correlation not in self._awaited:
-            return
         self._awaited.discard(correlation)
         if self._awaited or not self._watch.catching_up:
             return

@@ -78,10 +78,8 @@ def _implied_side(trade: Trade, leg: MakerLeg) -> Side:
 
 
 def _taker_leg(trade: Trade, api_keys: Collection[str]) -> TradeLeg:
-    """The trade's own price may be the order's limit; what was paid per share is the average of the makers' levels."""
     levels = _taker_levels(trade)
     amount_micro = sum(mul_price(size, price) for size, price in levels)
-    size_micro = trade.size_micro
     return TradeLeg(
         trade_id=trade.trade_id,
         order_id=trade.taker_order_id,
@@ -89,8 +87,8 @@ def _taker_leg(trade: Trade, api_keys: Collection[str]) -> TradeLeg:
         token_id=trade.token_id,
         side=trade.side,
         role=Role.TAKER,
-        price_micro=div_half_even(amount_micro * MICRO, size_micro) if size_micro else trade.price_micro,
-        size_micro=size_micro,
+        price_micro=_taker_price(trade, levels, amount_micro),
+        size_micro=trade.size_micro,
         amount_micro=amount_micro,
         levels=levels,
         status=trade.status,
@@ -100,6 +98,14 @@ def _taker_leg(trade: Trade, api_keys: Collection[str]) -> TradeLeg:
         matched_at_ns=trade.matched_at_ns,
         updated_at_ms=trade.updated_at_ms,
     )
+
+
+def _taker_price(trade: Trade, levels: tuple[tuple[int, int], ...], amount_micro: int) -> int:
+    """What a share cost, on average over several levels; the trade's own price may be no more than the limit (R-11)."""
+    prices = {price for _, price in levels}
+    if len(prices) > 1:
+        return div_half_even(amount_micro * MICRO, trade.size_micro)
+    return prices.pop() if prices else trade.price_micro
 
 
 def _taker_levels(trade: Trade) -> tuple[tuple[int, int], ...]:

@@ -67,10 +67,15 @@ def begin(harness: Harness, story: Trading, frame: int) -> None:
     harness.stream.subscribe()
 
 
-def finish(harness: Harness, story: Trading, frame: int) -> Ledger:
-    """What ``frame`` left to do, and the rest of the story; the ledger then."""
+def come_to_rest(harness: Harness) -> None:
+    """Do all that is due at this moment. A first cycle that is cut is another test's (test_crash_at_every_step)."""
     for _ in to_the_end(harness):
         pass
+
+
+def finish(harness: Harness, story: Trading, frame: int) -> Ledger:
+    """What ``frame`` left to do, and the rest of the story; the ledger then."""
+    come_to_rest(harness)
     story.go(harness, after=frame)
     harness.assert_replays()
     return ledger(harness)
@@ -136,7 +141,7 @@ def test_wherever_it_dies_the_ledger_ends_as_without_a_crash(tmp_path: Path) -> 
     expected = undisturbed(STORY, tmp_path / "undisturbed")
     crashes = 0
     with life(STORY, OPENING, tmp_path / "dying") as dying:
-        finish_opening(dying)
+        come_to_rest(dying)
         tape = Tape(dying)
         for frame in range(1, STORY.last + 1):
             for boundary in tape.crashes(STORY.steps(dying, frame)):
@@ -148,18 +153,12 @@ def test_wherever_it_dies_the_ledger_ends_as_without_a_crash(tmp_path: Path) -> 
     assert crashes > 50
 
 
-def finish_opening(harness: Harness) -> None:
-    """The first cycle; where that is cut is another test's (test_crash_at_every_step)."""
-    for _ in to_the_end(harness):
-        pass
-
-
 @pytest.mark.req("L-06", "L-20", "D-20")
 def test_the_journal_gives_the_stored_state_after_every_frame(tmp_path: Path) -> None:
     """Also while an order is over and its trade was not seen yet."""
     waiting = 0
     with life(SHORT, OPENING, tmp_path / "undisturbed") as harness:
-        finish_opening(harness)
+        come_to_rest(harness)
         for frame in range(1, SHORT.last + 1):
             for _ in SHORT.steps(harness, frame):
                 pass
@@ -196,7 +195,7 @@ def test_dying_again_while_it_brings_in_what_it_missed_changes_nothing(tmp_path:
     """
     died_in, back_in, crashes = 4, 7, 0
     with life(STORY, OPENING, tmp_path / "dying") as dying:
-        finish_opening(dying)
+        come_to_rest(dying)
         for before in range(1, died_in):
             for _ in STORY.steps(dying, before):
                 pass
@@ -216,7 +215,7 @@ def test_a_commit_that_is_cut_anywhere_is_not_there_at_all(tmp_path: Path) -> No
     """The disk of a process that dies while SQLite writes a commit holds what it held before, row by row."""
     cuts = 0
     with life(SHORT, OPENING, tmp_path / "dying") as dying:
-        finish_opening(dying)
+        come_to_rest(dying)
         tape = Tape(dying)
         SHORT.go(dying)
         boundaries = tape.take()
@@ -281,13 +280,13 @@ def test_when_its_sessions_on_postgresql_die_again_and_again_the_ledger_ends_as_
     url, deaths = str(server.get_uri()), set()
     harness = Harness(tmp_path, url=url)
     begin(harness, LONG, OPENING)
-    finish_opening(harness)
+    come_to_rest(harness)
     for frame in range(1, LONG.last + 1):
         if dies(harness, frame):
             deaths.add(frame)
             harness = Harness(tmp_path, url=url, seed=frame)
             begin(harness, LONG, frame)
-            finish_opening(harness)
+            come_to_rest(harness)
     found = finish(harness, LONG, LONG.last)
     harness.stop()
     assert_same(found, expected, deaths, "its last boundary")

@@ -93,6 +93,15 @@ class Following(Stage):
         trade: str = self.control.act(FillOrder(order_id=order_id, size=size, **more))["trade_id"]
         return trade
 
+    def to_present(self) -> None:
+        """What happens from here on is dated after the subscription, also in the whole seconds of a trade's row.
+
+        The sandbox's time stands still between the steps, and has run ahead of ours where much happened.
+        """
+        self.control.resume()
+        self.control.pause()
+        self.control.advance(1000)
+
     def blocks(self, count: int) -> None:
         """Time passes, and blocks come."""
         self.control.advance(count * BLOCK_MS)
@@ -174,7 +183,7 @@ class Following(Stage):
     def at_rest(self) -> Row:
         """Every match has ended and is final, and a cycle finds nothing to do any more; the sandbox's books then."""
         for _ in range(LOOKS):
-            books = self._settled()
+            books = self.ended()
             report = self.service.sync()["operations_report"]
             waits = any(report[name] for name in ("pending_count", "delta_count", "cash_unexplained"))
             if report["status"] == "ok" and not waits:
@@ -182,7 +191,8 @@ class Following(Stage):
             self.blocks(1)
         raise NotInTimeError(f"rest: not within {LOOKS} cycles")
 
-    def _settled(self) -> Row:
+    def ended(self) -> Row:
+        """Time passes until every match has ended; the sandbox's books then."""
         for _ in range(LONGEST_SETTLING):
             books = self.control.books()
             if all(trade["status"] in ENDED for trade in books["trades"]):
@@ -204,6 +214,7 @@ class Following(Stage):
         books = self.at_rest()
         assert books["consistent"]
         assert self.service.health()["facts"]["halted_markets"] == []
+        assert self.service.events("PORTFOLIO_SYNC_INVARIANT_BREACH") == []
         self._positions_agree(books)
         self._fills_agree(books)
         self._orders_agree(books)

@@ -39,7 +39,7 @@ BURSTS = (0, 1, 3, 4, 6)
 FILLS_OF_A_BURST = 7
 """At least."""
 
-MINUTE_MS, EXPIRY_MS = 60_000, 3_000
+MINUTE_MS = 60_000
 
 MOST_TRIES = 30
 """Generous for one that waits longer each time; one that does not makes hundreds in a second."""
@@ -69,6 +69,7 @@ def stage(followed: Following) -> Following:
     """No fault plays, the stream is subscribed, and nothing is under way."""
     followed.control.clear_faults()
     followed.wait_connected()
+    followed.to_present()
     followed.at_rest()
     return followed
 
@@ -168,7 +169,7 @@ def test_every_order_is_listed_with_its_end_and_the_reason(stage: Following) -> 
         "cancelled": stage.place(0, "30"),
         "raced": stage.place(1, "40"),
         "not backed": stage.place(1, "25"),
-        "expired": stage.place(3, "15", order_type="GTD", expires_s=(stage.control.time().now_ms + EXPIRY_MS) // 1000),
+        "expired": stage.place(3, "15", order_type="GTD", expires_s=stage.control.time().now_ms // 1000),
         "resolved": stage.place(CLOSING, "20"),
         "killed": stage.place(0, "25000", away=-1, order_type="FOK"),
         "nothing to take": stage.place(0, "20", order_type="FAK"),
@@ -184,7 +185,7 @@ def test_every_order_is_listed_with_its_end_and_the_reason(stage: Following) -> 
     live = until(lambda: _listed(stage.orders(), names).get("live"), "the order that stays")
     assert live == ("LIVE", 0, "", False)
     stage.control.act(Resolve(condition_id=stage.markets[CLOSING]["condition_id"], payouts=[1, 0]))
-    stage.control.advance(EXPIRY_MS)
+    stage.blocks(1)
 
     del names[ids["live"]]  # by now somebody may have taken it
     with contextlib.suppress(NotInTimeError):
@@ -236,6 +237,7 @@ def test_messages_that_are_spoiled_change_nothing_in_the_end(
         for market in BURSTS[:3]:
             stage.burst(market)
             stage.blocks(8)
+        stage.ended()
         until(stage.all_booked, "every fill")
         assert stage.control.hits(playing) > 0
 

@@ -75,6 +75,19 @@ def test_only_the_market_and_the_time_that_are_asked_for_are_read(build: Build) 
     assert harness.venue.asked[-1] == ReadTrades(wallet="main", after_s=now_s(harness) - 600)
 
 
+@pytest.mark.req("L-17", "D-21")
+def test_the_backfill_of_one_market_moves_no_cursor_past_the_trades_of_another(build: Build) -> None:
+    harness = running(build(), "0xa", "0xb")
+    trade(harness.venue, "of another", OTHER)
+    harness.runtime.run_for(INTERVAL_MS - 1)
+    trade(harness.venue, "of this one", OLD)
+    assert backfill(harness, condition_id="0xa").new_legs == 1
+    assert (set(states(harness)), cursor_s(harness)) == ({"of this one"}, 0)
+    harness.cycle()
+    assert set(states(harness)) == {"of this one", "of another"}
+    assert cursor_s(harness) > 0
+
+
 @pytest.mark.req("L-17", "L-19")
 def test_a_backfill_that_is_repeated_finds_nothing_new_and_changes_nothing(build: Build) -> None:
     harness = missed(build)

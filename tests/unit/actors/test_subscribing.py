@@ -11,13 +11,25 @@ from actors import streaming
 from actors.coordinator import EXTRA_CYCLE_MS
 from actors.streaming import GRACE_MS
 from messages.control import DescribeState
+from messages.cycle import SyncAsked
 from messages.reads import Read, ReadBalances, ReadMarkets, ReadOpenOrders, ReadOrder, ReadTrades
 from portfolio.facts import FailureKind, OrderStatus
 from portfolio.outcomes import CycleStatus
 from portfolio.views import ViewPolicy
 from tests.support.moves import Deal, fill_order, fill_part, trade
 from tests.support.system import INTERVAL_MS, Build, Harness
-from tests.unit.actors.worlds import INGEST, SHARE, Poison, following, running, seen_first, show, states, subscribe
+from tests.unit.actors.worlds import (
+    COORDINATOR,
+    INGEST,
+    SHARE,
+    Poison,
+    following,
+    running,
+    seen_first,
+    show,
+    states,
+    subscribe,
+)
 
 DEAL = Deal(token_id="0xa-yes", size=10 * SHARE, price=500_000)
 MINUTE_MS = 60_000
@@ -169,6 +181,19 @@ def test_late_answers_of_a_first_subscription_do_not_end_the_waiting_of_the_seco
     assert seen_first(harness)["second"] == "stream"
 
 
+@pytest.mark.req("L-01", "L-30")
+def test_a_second_subscription_does_not_wait_for_what_the_first_asked(build: Build) -> None:
+    """The answers to the first are lost for good, as they are when a source hangs."""
+    harness = running(build())
+    assert len(held(harness)) == 2
+    answers = held(harness)
+    show(harness, trade(harness.venue, "trade-1", DEAL))
+    harness.venue.hide_trades = lambda _: True
+    for given in answers:
+        answer(harness, given)
+    assert seen_first(harness) == {"trade-1": "stream"}
+
+
 @pytest.mark.req("L-01")
 def test_a_subscription_that_ends_while_rest_catches_up_loses_nothing_that_it_showed(build: Build) -> None:
     harness = running(build())
@@ -263,6 +288,8 @@ def test_no_extra_cycle_comes_before_the_first_one_was_complete(build: Build) ->
     running(harness)
     subscribe(harness)
     show(harness, trade(harness.venue, "trade-1", DEAL))
+    for why in ("fill", "stream"):
+        harness.post.tell(COORDINATOR, SyncAsked(why=why))
     harness.runtime.run_for(INTERVAL_MS // 2)
     assert len(harness.metrics.reports) == 1
 

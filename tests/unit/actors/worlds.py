@@ -5,7 +5,7 @@ from __future__ import annotations
 from actors.coordinator import EXTRA_CYCLE_MS
 from messages.addresses import coordinator_address, ingest_address, market_address
 from messages.cycle import SyncAsked
-from messages.reads import Read
+from messages.reads import Read, ReadOrder, ReadReceipt, ReadTrades
 from portfolio.facts import FailureKind, OpenOrder, OrderMessage, Trade
 from tests.support.moves import move
 from tests.support.system import WALLET, Harness
@@ -84,6 +84,15 @@ def states(harness: Harness) -> dict[str, str]:
 def issues(harness: Harness, kind: str) -> list[str]:
     """The causes of all issues of a kind, oldest first."""
     return [row["cause"] for row in reversed(harness.queries.issues()) if row["type"] == kind]
+
+
+def lookups(harness: Harness) -> list[Read]:
+    """What was asked of single trades, orders and transactions."""
+    return [
+        read
+        for read in harness.venue.asked
+        if isinstance(read, ReadReceipt | ReadOrder) or (isinstance(read, ReadTrades) and read.trade_id)
+    ]
 
 
 class Failing:
