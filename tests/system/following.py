@@ -65,7 +65,7 @@ class Following(Stage):
         super().__init__(sandbox, service)
         self.books = self.control.books()
         self.markets: list[Row] = self.books["markets"]
-        self._oracle = Oracle(service.info["wallet"]["address"], self._positions().values(), self.books)
+        self._oracle = Oracle(service.info["wallet"]["address"], _positions(self.service).values(), self.books)
         self._ended: dict[str, Row] = {}
 
     # -- the sandbox ----------------------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ class Following(Stage):
 
     def position(self, token: str) -> Row:
         """As it stands in the books."""
-        return self._positions().get(token, {})
+        return _positions(self.service).get(token, {})
 
     def order(self, order_id: str) -> Row:
         """As it stands in the books, empty where it is unknown."""
@@ -221,7 +221,7 @@ class Following(Stage):
         return books
 
     def _positions_agree(self, books: Row) -> None:
-        rows, held = self._positions(), self._oracle.holdings(books)
+        rows, held = _positions(self.service), self._oracle.holdings(books)
         assert {token: booked(row) for token, row in rows.items()} == {**dict.fromkeys(rows, Holding()), **held}
         tokens = {token: amount for token, amount in books["tokens"].items() if amount}
         assert {token: row["settled_micro"] for token, row in rows.items() if row["settled_micro"]} == tokens
@@ -261,8 +261,9 @@ class Following(Stage):
             self._ended[order_id] = row
         return row
 
-    def _positions(self) -> dict[str, Row]:
-        return {row["token_id"]: row for row in self.service.get("/v1/positions?all=1")}
+
+def _positions(service: LiveService) -> dict[str, Row]:
+    return {row["token_id"]: row for row in service.get("/v1/positions?all=1")}
 
 
 def _status(row: Row) -> str:
