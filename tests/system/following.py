@@ -163,8 +163,7 @@ class Following(Stage):
 
     def orders(self) -> list[Row]:
         """All that were ever seen."""
-        rows: list[Row] = self.service.get("/v1/orders?all=1")
-        return rows
+        return list(self.service.get("/v1/orders?all=1"))
 
     def connected(self) -> bool:
         """Whether the stream is subscribed."""

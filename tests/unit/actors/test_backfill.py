@@ -12,18 +12,18 @@ from tests.support.moves import FOREIGN_KEY, Deal, trade
 from tests.support.system import INTERVAL_MS, Build, Harness
 from tests.unit.actors.worlds import INGEST, MARKET, SHARE, Poison, cursor_s, now_s, running, seen_first, states
 
-HOUR_MS = 3_600_000
+AGE_MS = 300_000
 OLD = Deal(token_id="0xa-no", size=10 * SHARE, price=400_000)
 OTHER = Deal(token_id="0xb-no", size=10 * SHARE, price=400_000)
 
 
 def missed(build: Build) -> Harness:
-    """Two trades were never shown, and the cursor is an hour past them; their shares were taken for drift."""
+    """Two trades were never shown, and the cursor is far past them; their shares were taken for drift."""
     harness = running(build(), "0xa", "0xb")
     trade(harness.venue, "old-a", OLD)
     trade(harness.venue, "old-b", OTHER)
     harness.venue.hide_trades = lambda name: name.startswith("old")
-    harness.runtime.run_for(HOUR_MS)
+    harness.runtime.run_for(AGE_MS)
     trade(harness.venue, "new", Deal(token_id="0xa-yes", size=SHARE, price=500_000))
     harness.runtime.run_for(2 * INTERVAL_MS)
     harness.venue.hide_trades = None
@@ -70,9 +70,9 @@ def test_only_the_market_and_the_time_that_are_asked_for_are_read(build: Build) 
     assert (done.trades, done.new_legs) == (1, 1)
     assert set(states(harness)) == {"old-b", "new"}
     assert harness.venue.asked[-1] == ReadTrades(wallet="main", after_s=0, condition_id="0xb")
-    done = backfill(harness, "later", since_s=now_s(harness) - 600)
+    done = backfill(harness, "later", since_s=now_s(harness) - 200)
     assert (done.trades, done.new_legs) == (1, 0)
-    assert harness.venue.asked[-1] == ReadTrades(wallet="main", after_s=now_s(harness) - 600)
+    assert harness.venue.asked[-1] == ReadTrades(wallet="main", after_s=now_s(harness) - 200)
 
 
 @pytest.mark.req("L-17", "D-21")
@@ -172,12 +172,12 @@ def test_history_from_before_the_opening_is_recognised_as_such(build: Build) -> 
     harness = build()
     harness.venue.add_market("0xa")
     for number, side in enumerate((Side.BUY, Side.BUY, Side.SELL)):
-        deal = Deal(token_id="0xa-yes", size=SHARE, price=500_000, side=side, age_ms=HOUR_MS)
+        deal = Deal(token_id="0xa-yes", size=SHARE, price=500_000, side=side, age_ms=AGE_MS)
         trade(harness.venue, f"trade-{number}", deal)
     harness.venue.hide_trades = lambda _: True
     harness.start()
     harness.venue.hide_trades = None
-    harness.clock.advance_to(harness.clock.now_ms() + HOUR_MS)
+    harness.clock.advance_to(harness.clock.now_ms() + AGE_MS)
     assert backfill(harness).new_legs == 3
     assert set(states(harness).values()) == {"SUPERSEDED"}
     assert harness.shares() == {"0xa-yes": SHARE}

@@ -160,8 +160,8 @@ def test_a_flood_begins_the_stream_again_and_loses_nothing_in_the_end(
 ) -> None:
     monkeypatch.setattr(ingest, "FLOOD_MAX", 20)
     harness = following(build())
-    made = [trade(harness.venue, f"trade-{number}", DEAL) for number in range(400)]
-    for number in range(0, 400, 10):
+    made = [trade(harness.venue, f"trade-{number}", DEAL) for number in range(200)]
+    for number in range(0, 200, 10):
         harness.stream.show(*made[number : number + 10])
     most = 0
     while harness.runtime.step():
@@ -170,12 +170,12 @@ def test_a_flood_begins_the_stream_again_and_loses_nothing_in_the_end(
             break
     assert most <= 20 + 10, "what waits stays bounded"
     assert "than can be made durable" in harness.stream.reconnects[0]
-    assert len(states(harness)) < 400
+    assert len(states(harness)) < 200
     harness.runtime.run_until_idle()
-    assert len(states(harness)) == 400
+    assert len(states(harness)) == 200
     assert harness.metrics.counts["stream_begun_again"] == len(harness.stream.reconnects)
     harness.runtime.run_for(2 * INTERVAL_MS)
-    assert harness.shares() == {"0xa-yes": 500 * SHARE}
+    assert harness.shares() == {"0xa-yes": 300 * SHARE}
     assert harness.board.stream["main"].connected
     assert harness.metrics.counts["stream_missed_fill"] == 0
 
