@@ -3,8 +3,9 @@
 A batch is what waits in the mailbox, up to :data:`BATCH_MAX`; it is one transaction, and what comes while the disk is
 busy is the next one. So a lone decision is committed at once, and a thousand a second share commits. Nobody waits for
 company, though up to 5 ms would be allowed: measured at 500 fills a second, that wait is added to the median and takes
-nothing off the slowest (``benchmarks/README.md``). A failed commit is fatal for the stream: memory is ahead of the disk, so the supervisor stops
-and restarts from disk.
+nothing off the slowest (``benchmarks/README.md``).
+
+A failed commit is fatal for the stream: memory is ahead of the disk, so the supervisor stops and restarts from disk.
 """
 
 from __future__ import annotations

@@ -48,8 +48,11 @@ def owner_name() -> str:
     return f"portfolio-sync, process {os.getpid()} on {socket.gethostname()}"
 
 
-def open_outside(config: Config, *, follow: bool = True) -> Outside:
-    """The real witnesses, metrics and alert channels; ``follow``: the user stream too."""
+def open_outside(config: Config, *, follow: bool = True, lines: bool = True) -> Outside:
+    """The real witnesses, metrics and alert channels; ``follow``: the user stream too.
+
+    ``lines``: on a terminal each cycle is said in one; not where something else is drawn there.
+    """
     settings, clock = polymarket_settings(config), SystemClock().now_ms
     reads = PolymarketReads(settings, clock)
     metrics = open_metrics(config)
@@ -58,7 +61,7 @@ def open_outside(config: Config, *, follow: bool = True) -> Outside:
         reads.close(CLOSE_WITHIN_S)
         metrics.close()
 
-    seen = CycleLines(metrics, sys.stderr) if sys.stderr.isatty() else metrics
+    seen = CycleLines(metrics, sys.stderr) if lines and sys.stderr.isatty() else metrics
     wallet = the_wallet(config)
     stream = partial(PolymarketUserStream, settings, wallet.name, clock)
     with_stream = follow and wallet.credentials is not None

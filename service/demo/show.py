@@ -167,7 +167,7 @@ def _without_interrupts() -> Iterator[None]:
 def _run(options: DemoOptions, sandbox: SandboxControl, config: Config, folder: Path) -> int:
     with (folder / "portfolio-sync.log").open("w", encoding="utf-8") as log:
         set_up(config, log)
-        outside = open_outside(config)
+        outside = open_outside(config, lines=False)
         sink = ShownAlerts(outside.sink, config.wallets[0].name)
         outside = msgspec.structs.replace(outside, sink=sink)
         with running(config, outside) as process, _serving(process, config) as port:

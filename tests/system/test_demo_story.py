@@ -1,6 +1,7 @@
 """What happens to a wallet behind a service's back, each thing found, named and told within three cycles (L-13…L-15).
 
-The sandbox does it, the installed command line tells it. Without the chain's logs a cause is an inference from balances
+The sandbox does it, the installed command line tells it. What the wallet's own orders do is told by the user stream, as
+the demo shows it. Without the chain's logs a cause is an inference from balances
 and cash, and is marked so; a trade of another client is in the exchange's list, and its id is the evidence.
 """
 
@@ -16,6 +17,7 @@ from polymarket.sandbox.actions import (
     Convert,
     Deposit,
     ExternalTrade,
+    FillOrder,
     Merge,
     Redeem,
     Resolve,
@@ -25,6 +27,9 @@ from polymarket.sandbox.actions import (
 )
 from polymarket.sandbox.options import WorldOptions
 from polymarket.sandbox.process import SandboxProcess
+from service.live import Follower, Kind, Line
+from storage.database import open_readonly
+from storage.queries import Queries
 from tests.support.live import LiveService, LiveSettings, Stage, until
 
 FOUND_WITHIN = 3
@@ -97,6 +102,45 @@ class Story:
         """Those since the story began."""
         rows = self.service.json_of("issues")
         return [row for row in rows if row["type"] == kind and row["at_ms"] >= self.began_at_ms]
+
+
+@pytest.mark.req("L-01", "L-03", "X-07", "X-15", "S-08")
+def test_a_fill_is_shown_as_the_stream_tells_it_from_its_match_to_its_settlement(stage: Stage) -> None:
+    story = Story(stage)
+    order = story.control.books()["orders"][0]["id"]
+    database = open_readonly(story.service.storage_url)
+    follower = Follower(Queries(database))
+    follower.look()
+    story.control.pause()
+    try:
+        trade = story.control.act(FillOrder(order_id=order, size="10.5"))["trade_id"]
+        lines = [_next_line(follower, trade)]
+        for blocks in (1, 3):
+            story.control.mine(blocks)
+            lines.append(_next_line(follower, trade))
+    finally:
+        story.control.resume()
+        database.close()
+
+    assert [(line.text.split(" by ")[0].split()[-1], line.text.split()[-1]) for line in lines] == [
+        ("MATCHED", "OBSERVED"),
+        ("MINED", "OBSERVED"),
+        ("CONFIRMED", "SETTLED"),
+    ]
+    assert all("by stream" in line.text and " 10.5 at " in line.text for line in lines)
+    (fill,) = story.service.json_of("fills", "--order", order)
+    assert (fill["first_seen_by"], fill["state"]) == ("stream", "SETTLED")
+    assert (fill["settled_micro"], fill["in_flight_micro"]) == (10_500_000, 0)
+
+
+def _next_line(follower: Follower, trade_id: str) -> Line:
+    """The next one about that trade."""
+
+    def shown() -> list[Line]:
+        return [line for line in follower.look() if line.kind is Kind.FILL and line.row["trade_id"] == trade_id]
+
+    (line,) = until(shown, "a line about the fill")
+    return line
 
 
 @pytest.mark.req("L-14", "L-15", "R-21", "R-22")
