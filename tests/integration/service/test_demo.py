@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 import requests
+from gevent.os import tp_read
 
 ROOT = Path(__file__).parents[3]
 
 
-def started(*arguments: str, folder: Path) -> subprocess.Popen[str]:
+def started(*arguments: str, folder: Path, terminal: int = subprocess.PIPE) -> subprocess.Popen[str]:
     """The command line as a process of its own, in a process group of its own, as a terminal does it."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PORTFOLIO_SYNC")}
     return subprocess.Popen(
         [sys.executable, str(ROOT / "bin" / "portfolio-sync"), *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=terminal,
+        stderr=terminal,
         text=True,
         env={**environ, "PYTHONPATH": str(ROOT), "HOME": str(folder)},
         start_new_session=True,
@@ -57,6 +60,29 @@ def test_the_demo_ends_after_its_cycles_with_equal_books(tmp_path: Path, made_fo
     assert len(re.findall(r" cycle +\d+ +ok ", shown)) >= 2, shown
     assert "the service's books equal the sandbox's own, to the base unit" in shown
     assert said == ""
+
+
+@pytest.mark.req("X-07")
+def test_on_a_terminal_nothing_is_written_into_the_panel(tmp_path: Path, made_folders: list[Path]) -> None:
+    shown = on_a_terminal("demo", "--cycles", "2", "--seed", "5", folder=tmp_path)
+    made_folders.append(folder_of(shown))
+    assert "what happened" in shown
+    assert re.findall(r"cycle +\d+ +ok ", shown) == [], "cycles stand in the panel's table"
+
+
+def on_a_terminal(*arguments: str, folder: Path) -> str:
+    """All that the command writes to a terminal of 140 columns."""
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (45, 140))
+    process = started(*arguments, folder=folder, terminal=theirs)
+    os.close(theirs)
+    found = b""
+    with contextlib.suppress(OSError):  # a terminal that nobody has open any more
+        while part := tp_read(ours, 65_536):
+            found += part
+    os.close(ours)
+    assert process.wait(timeout=60) == 0, found
+    return found.decode()
 
 
 @pytest.mark.req("X-07")
