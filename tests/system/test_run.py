@@ -109,8 +109,10 @@ def test_a_second_sync_runs_in_the_owner(service: LiveService) -> None:
 
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)["operations_report"]
-    newest = service.get("/v1/reports?kind=operations&limit=1")[0]
-    assert (report["synced_at_ms"], report["status"]) == (newest["synced_at_ms"], "ok")
+    assert report["status"] == "ok"
+    # Not the newest one: what the world did may have asked for another cycle since.
+    synced_at_ms = {each["synced_at_ms"] for each in service.get("/v1/reports?kind=operations&limit=100")}
+    assert report["synced_at_ms"] in synced_at_ms
 
 
 @pytest.mark.req("S-10", "R-07", "D-25", "S-21")
