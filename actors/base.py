@@ -94,7 +94,11 @@ class BaseActor(pykka.ThreadingActor):
         """Let others in after a while; for each message, and for each part of one that stands for several."""
         self._handled += 1
         if self._handled % self.breathe_every == 0:
-            self.system.runtime.breathe()
+            self.breathe()
+
+    def breathe(self) -> None:
+        """Let others in now."""
+        self.system.runtime.breathe()
 
     def settle(self) -> None:
         """What is put off is done now; called when the process pings."""

@@ -19,8 +19,12 @@ CHUNK = 1_000
 TOGETHER_MAX = 64
 """Events in one message at most: whoever is told a hundred lets others in between two messages."""
 
-WINDOW = 2
-"""Chunks that may be on their way to the disk at once."""
+STRETCH = 250
+"""Events told before others are let in. Else the markets would take all that is told in one go, while the writer, done
+with a commit, waits behind them for the next; and a chunk would be durable no sooner than the chunks after it."""
+
+WINDOW = 4
+"""Chunks that may be on their way to the disk at once: with fewer the writer runs dry while the next pages are read."""
 
 Done: TypeAlias = Callable[[bool], None]
 """Called with whether all that was put before it has arrived where it was waited for."""
@@ -37,6 +41,10 @@ class Carrier(Protocol):
 
     def knows(self, address: Address) -> bool:
         """Whether anybody is there to answer."""
+        ...
+
+    def breathe(self) -> None:
+        """Let others in."""
         ...
 
 
@@ -98,10 +106,15 @@ class Outflow:
         for _ in range(count):
             market, event = self._queue.popleft()
             parts.setdefault(market, []).append(event)
+        told = 0
         for market, events in parts.items():
             self._touched[market] = None
             for start in range(0, len(events), TOGETHER_MAX):
                 self._carrier.tell(market, _together(events[start : start + TOGETHER_MAX]))
+            told += len(events)
+            if told >= STRETCH:
+                told = 0
+                self._carrier.breathe()
         self._sent += count
         self._open += count
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import gevent
 import msgspec
 from gevent.event import Event
 
@@ -135,13 +136,17 @@ class Recorded:
         self._bodies = iter(bodies)
 
     def request(self, read: Read, reply: Callable[[ReadCompleted | ReadFailed], None], correlation: str) -> None:
-        """Answer at once."""
+        """Read in a greenlet of its own that lets others in with each page, as the real port does."""
         assert isinstance(read, ReadTrades), f"only trades are read here, not {read}"
+        gevent.spawn(self._serve, read, reply, correlation)
+
+    def _serve(self, read: ReadTrades, reply: Callable[[ReadCompleted | ReadFailed], None], correlation: str) -> None:
         context = ReadContext(correlation=correlation, started_at_ms=START_S * 1000, nonce="0")
         reader = read_trades(self._settings, read, context)
         next(reader)
         try:
             while True:
+                gevent.idle()
                 reader.send((self._response(),))
         except StopIteration as stop:
             reply(stop.value)

@@ -6,6 +6,7 @@ upcast here, from the old decoded JSON to the new; stored bytes are never rewrit
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -29,8 +30,12 @@ class CodecError(ValueError):
 
 def kind_of_event(event: Event) -> str:
     """The event's tag, e.g. ``fill_seen``."""
-    tag = event.__struct_config__.tag
-    return str(tag)
+    return _kind(type(event))
+
+
+@functools.cache
+def _kind(event: type[Event]) -> str:
+    return str(event.__struct_config__.tag)
 
 
 def encode(event: Event) -> bytes:

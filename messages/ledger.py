@@ -69,11 +69,8 @@ def chain_hash(previous: str, seq: int, decision: Decision) -> str:
     header = msgspec.json.encode(
         (decision.stream, seq, decision.address, decision.kind, decision.schema, decision.version, decision.at_ms)
     )
-    digest = hashlib.sha256(previous.encode("ascii"))
-    digest.update(len(header).to_bytes(4, "big"))
-    digest.update(header)
-    digest.update(decision.payload)
-    return digest.hexdigest()
+    hashed = b"".join((previous.encode("ascii"), len(header).to_bytes(4, "big"), header, decision.payload))
+    return hashlib.sha256(hashed).hexdigest()
 
 
 def entry_hash(entry: JournalEntry) -> str:

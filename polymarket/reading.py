@@ -19,6 +19,7 @@ from portfolio.facts import Certificate, Fact, FailureKind, Source, Verdict
 D = TypeVar("D")
 ReadResult: TypeAlias = ReadCompleted | ReadFailed
 
+_encode = msgspec.msgpack.Encoder().encode
 _OK = 200
 _NOT_FOUND = 404
 _TRY_LATER = frozenset({425, 429, 503})
@@ -120,11 +121,8 @@ def alongside(main: Steps[T], extra: HttpRequest) -> Steps[tuple[T, HttpReply]]:
 
 def rows_digest(rows: Iterable[Fact]) -> str:
     """sha256 over the canonical encodings of the rows, sorted: equal content, equal digest, whatever the order."""
-    digest = hashlib.sha256()
-    for encoded in sorted(msgspec.json.encode(row) for row in rows):
-        digest.update(len(encoded).to_bytes(4, "big"))
-        digest.update(encoded)
-    return digest.hexdigest()
+    encoded = sorted([_encode(row) for row in rows])
+    return hashlib.sha256(_encode(encoded)).hexdigest()
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True):

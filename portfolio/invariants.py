@@ -132,7 +132,7 @@ def position_breaches(position: Position) -> tuple[Breach, ...]:
 
 def accounting_breaches(position: Position) -> tuple[Breach, ...]:
     """What must hold after every change, whatever is in flight: INV-01, INV-02, INV-04, INV-05."""
-    return (*_identity_breaches(position), *_basis_breaches(position))
+    return _identity_breaches(position) + _basis_breaches(position)
 
 
 def settled_breaches(position: Position) -> tuple[Breach, ...]:
@@ -165,14 +165,14 @@ def _identity_breaches(position: Position) -> tuple[Breach, ...]:
 
 def _basis_breaches(position: Position) -> tuple[Breach, ...]:
     basis, most = position.cost_basis_micro, position.bought_micro + position.carried_in_micro
-    breaches = []
+    breaches: tuple[Breach, ...] = ()
     if not 0 <= basis <= most:
         detail = "cost basis against all cost that ever came in, micro pUSD"
-        breaches.append(_breach(InvariantId.BASIS_IN_BOUNDS, position.token_id, f"0 to {most}", basis, detail))
+        breaches = (_breach(InvariantId.BASIS_IN_BOUNDS, position.token_id, f"0 to {most}", basis, detail),)
     if position.shares_micro <= 0 and basis != 0:
         detail = f"cost basis with {position.shares_micro} micro shares held"
-        breaches.append(_breach(InvariantId.NOTHING_HELD_NO_BASIS, position.token_id, 0, basis, detail))
-    return tuple(breaches)
+        breaches += (_breach(InvariantId.NOTHING_HELD_NO_BASIS, position.token_id, 0, basis, detail),)
+    return breaches
 
 
 def sum_breaches(folded: Folded, start: Mapping[str, Position] | None = None) -> tuple[Breach, ...]:

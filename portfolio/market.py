@@ -148,7 +148,7 @@ def _pinned_tokens(event: MarketEvent) -> Collection[str]:
 
 
 def _breaches(state: MarketState, pinned: Collection[str]) -> tuple[Breach, ...]:
-    """Critical breaches of the positions.
+    """Critical breaches of the positions, of the unchanged ones too: what is stored may have been tampered with.
 
     Settled inventory below zero is judged only for ``pinned`` tokens, and not while a difference waits for its second
     look or a fill for its proof: until then the missing purchase may still be seen (R-24).
@@ -156,9 +156,8 @@ def _breaches(state: MarketState, pinned: Collection[str]) -> tuple[Breach, ...]
     judged = set(pinned) - set(state.pending) - _unproven(state) if pinned else set()
     found: list[Breach] = []
     for token_id, position in state.positions.items():
-        breaches = position_breaches(position) if token_id in judged else accounting_breaches(position)
-        found.extend(breach for breach in breaches if breach.critical)
-    return tuple(found)
+        found.extend(position_breaches(position) if token_id in judged else accounting_breaches(position))
+    return tuple([breach for breach in found if breach.critical]) if found else ()
 
 
 def _unproven(state: MarketState) -> set[str]:
@@ -205,7 +204,7 @@ def _check(draft: Draft, event: MarketEvent) -> None:
         _note_breach(draft, breach)
     if draft.state.halted or not (draft.changed or draft.state.short_since):
         return
-    breaches = (*_breaches(draft.state, _pinned_tokens(event)), *_stays_short(draft, event))
+    breaches = _breaches(draft.state, _pinned_tokens(event)) + _stays_short(draft, event)
     if breaches:
         first = breaches[0]
         detail = f"{first.invariant_id.value} {first.subject}: expected {first.expected}, was {first.found}"

@@ -187,8 +187,8 @@ def changed_positions(draft: Draft) -> tuple[Outcome, ...]:
     changed.sort()
     rows = [position_row(draft.state, token_id, draft.now_ms) for token_id in changed]
     # A fill at its order's limit price takes the place of a provisional one and changes no position.
-    moved = sorted({*changed, *[effect.token_id for effect in draft.effects]})
-    return (*rows, *_restatements(draft, moved))
+    moved = changed + [effect.token_id for effect in draft.effects if effect.token_id not in changed]
+    return (*rows, *_restatements(draft, sorted({*moved}) if len(moved) > len(changed) else changed))
 
 
 def _restatements(draft: Draft, moved: Iterable[str]) -> tuple[AdjustmentRow, ...]:

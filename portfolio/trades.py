@@ -79,7 +79,7 @@ def _implied_side(trade: Trade, leg: MakerLeg) -> Side:
 
 def _taker_leg(trade: Trade, api_keys: Collection[str]) -> TradeLeg:
     levels = _taker_levels(trade)
-    amount_micro = sum(mul_price(size, price) for size, price in levels)
+    amount_micro = sum([mul_price(size, price) for size, price in levels])
     return TradeLeg(
         trade_id=trade.trade_id,
         order_id=trade.taker_order_id,
@@ -102,10 +102,10 @@ def _taker_leg(trade: Trade, api_keys: Collection[str]) -> TradeLeg:
 
 def _taker_price(trade: Trade, levels: tuple[tuple[int, int], ...], amount_micro: int) -> int:
     """What a share cost, on average over several levels; the trade's own price may be no more than the limit (R-11)."""
-    prices = {price for _, price in levels}
-    if len(prices) > 1:
-        return div_half_even(amount_micro * MICRO, trade.size_micro)
-    return prices.pop() if prices else trade.price_micro
+    first = levels[0][1]
+    if len(levels) == 1 or all(price == first for _, price in levels):
+        return first
+    return div_half_even(amount_micro * MICRO, trade.size_micro)
 
 
 def _taker_levels(trade: Trade) -> tuple[tuple[int, int], ...]:
@@ -113,10 +113,10 @@ def _taker_levels(trade: Trade) -> tuple[tuple[int, int], ...]:
 
     Where the legs do not add up to the trade (hand-made or truncated rows), the trade's own size and price stand.
     """
-    levels = tuple(
+    levels = [
         (leg.size_micro, leg.price_micro if leg.token_id == trade.token_id else MICRO - leg.price_micro)
         for leg in trade.legs
-    )
-    if sum(size for size, _ in levels) != trade.size_micro:
+    ]
+    if not levels or sum([size for size, _ in levels]) != trade.size_micro:
         return ((trade.size_micro, trade.price_micro),)
-    return levels
+    return tuple(levels)

@@ -32,6 +32,9 @@ T = TypeVar("T")
 READERS_MAX = 4
 """Readers at a time; more wait for their turn."""
 
+SWITCH_S = 0.0005
+"""How long a thread that waits for the interpreter lets another go on with it, in seconds."""
+
 WRITER_PRAGMAS: dict[str, object] = {
     "journal_mode": "wal",  # readers see the last commit and never wait for the writer
     "synchronous": "full",  # a commit is on disk when it returns; NORMAL may lose the last ones on a power cut,
@@ -296,11 +299,16 @@ def _patched() -> bool:
 
 
 def _thread_pool() -> Any:
-    """Native threads for all readers and the writer, so that none waits for a thread; None without gevent."""
+    """Native threads for all readers and the writer, so that none waits for a thread; None without gevent.
+
+    A commit gives the interpreter free while SQLite works, and wants it back some tens of times. While fills are booked
+    it would wait up to 5 ms each time, which is Python's default, and half of the time nobody would book or write.
+    """
     if not _patched():
         return None
     from gevent.threadpool import ThreadPool
 
+    sys.setswitchinterval(SWITCH_S)
     return ThreadPool(READERS_MAX + 1)
 
 

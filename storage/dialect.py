@@ -19,7 +19,7 @@ SqlRow: TypeAlias = tuple[Any, ...]
 """Values in the order of a statement's columns."""
 
 _PAGE_ROWS = 1_000
-_SQLITE_PAGE_ROWS = 64
+_SQLITE_PAGE_ROWS = 512
 """A power of two. More rows in a statement gain little; each size of each table is kept prepared."""
 
 

@@ -28,6 +28,9 @@ _TOKEN_ID = re.compile(r"0|[1-9][0-9]{0,77}")
 _TOKENS_REMEMBERED = 10_000
 """A wallet's tokens come again with every order and trade, and 78 digits take long to check."""
 
+_TIMES_REMEMBERED = 1_000
+"""A trade's last update is mostly its match, and matches of one second come one after the other."""
+
 _ID_SHOWN = 20
 
 E = TypeVar("E", bound=enum.StrEnum)
@@ -101,6 +104,7 @@ def number_text(token: bytes) -> str | None:
     raise FieldError("was neither a number nor a string of one")
 
 
+@functools.lru_cache(maxsize=_TIMES_REMEMBERED)
 def parse_time_ns(token: bytes) -> int | None:
     """Instant in ns since 1970 of Unix seconds, ms or ns (told by magnitude) or ISO 8601; None where empty or null.
 

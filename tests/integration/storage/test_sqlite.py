@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import stat
+import sys
 from pathlib import Path
 
 import pytest
 
-from storage.database import open_database, open_readonly
+from storage.database import SWITCH_S, open_database, open_readonly
 from storage.errors import DatabaseUnavailable, StorageError
 from tests.integration.storage import samples
 from tests.integration.storage.contract import OWNER, RowsContract, WritingContract
@@ -42,6 +43,16 @@ def test_commits_are_on_disk_when_they_return(url: str) -> None:
     pragmas = [database.connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
     assert pragmas == ["wal", 2]
     database.close()
+
+
+@pytest.mark.req("L-02", "D-22")
+def test_a_commit_waits_only_shortly_for_the_interpreter(url: str) -> None:
+    """It wants it back after each statement, from the thread that books: by Python's default after 5 ms each time."""
+    before_s = sys.getswitchinterval()
+    database = open_database(url, owner=OWNER, now_ms=samples.AT_MS)
+    assert sys.getswitchinterval() == pytest.approx(SWITCH_S)
+    database.close()
+    sys.setswitchinterval(before_s)
 
 
 @pytest.mark.req("D-22")

@@ -31,6 +31,7 @@ class Carried:
     def __init__(self) -> None:
         self.told: list[tuple[Address, object]] = []
         self.absent: set[Address] = set()
+        self.breathed_after: list[int] = []
 
     def tell(self, address: Address, message: object) -> None:
         """Remember it."""
@@ -39,6 +40,10 @@ class Carried:
     def knows(self, address: Address) -> bool:
         """Everybody is there, but for the absent."""
         return address not in self.absent
+
+    def breathe(self) -> None:
+        """Remember after how many events others were let in."""
+        self.breathed_after.append(len(self.numbers))
 
     @property
     def numbers(self) -> list[int]:
@@ -103,6 +108,19 @@ def test_no_more_than_the_window_is_on_its_way_and_the_rest_follows_in_order(car
     durable(flowing, A, 0)
     assert (carried.numbers, flowing.waiting) == ([*range(10)], 0)
     assert flowing.open_chunks() == (2,)
+
+
+@pytest.mark.req("L-02", "D-21")
+def test_others_are_let_in_after_each_stretch_so_that_the_writer_need_not_wait_for_the_whole_chunk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outflow, "STRETCH", 4)
+    carried = Carried()
+    flowing = Outflow(carried)
+    for number in range(20):
+        flowing.put(Address(f"market:main/{number // 2}"), event(number))
+    flowing.flow()
+    assert carried.breathed_after == [4, 8, 12, 16, 20]
 
 
 @pytest.mark.req("D-21")

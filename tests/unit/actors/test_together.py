@@ -39,6 +39,9 @@ class Carried:
         """Everybody is there."""
         return bool(address)
 
+    def breathe(self) -> None:
+        """Nobody waits."""
+
 
 @pytest.mark.req("D-21")
 def test_what_is_for_one_market_goes_to_it_together_in_order_and_never_too_much_at_once(
