@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from benchmarks import cycle, fill_latency, fills, memory
+from benchmarks import chain_catch_up, cycle, fill_latency, fills, memory
 from benchmarks.results import Result
 
 BENCHMARKS: dict[str, Callable[[], Result]] = {
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[], Result]] = {
     fills.SQLITE: fills.measure_sqlite,
     fills.POSTGRES: fills.measure_postgres,
     fill_latency.NAME: fill_latency.measure,
+    chain_catch_up.NAME: chain_catch_up.measure,
 }
 
 

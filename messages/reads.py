@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from portfolio.chain import ChainTransaction
 from portfolio.facts import (
     Balances,
     Certificate,
@@ -78,7 +79,24 @@ class ReadReceipt(_Read, frozen=True, kw_only=True, tag="read_receipt"):
     transaction_hash: str
 
 
-Read: TypeAlias = ReadOpenOrders | ReadOrder | ReadTrades | ReadPositions | ReadMarkets | ReadBalances | ReadReceipt
+class ReadLogs(_Read, frozen=True, kw_only=True, tag="read_logs"):
+    """What the chain's logs say of wallets from one block to another, both included (X-01).
+
+    ``wallets`` are addresses of one chain; ``wallet`` only names the read. ``to_block`` None: up to the newest block
+    of the node. ``known`` are numbers and hashes of blocks read before, which must still be canonical; they are of one
+    chain. ``range_blocks`` bounds the blocks of one request (None: as many as the endpoint is believed to take).
+    """
+
+    wallets: tuple[str, ...]
+    from_block: int
+    to_block: int | None = None
+    known: tuple[tuple[int, str], ...] = ()
+    range_blocks: int | None = None
+
+
+Read: TypeAlias = (
+    ReadOpenOrders | ReadOrder | ReadTrades | ReadPositions | ReadMarkets | ReadBalances | ReadReceipt | ReadLogs
+)
 
 
 class OrdersAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="orders"):
@@ -124,8 +142,34 @@ class ReceiptAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="receipt"):
     receipt: Receipt
 
 
+class LogsAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="logs"):
+    """Transactions by block and log, from ``from_block`` to ``to_block``, which may be less than was asked for.
+
+    Where nothing is covered ``to_block`` is ``from_block - 1`` and ``to_hash`` empty: the node is not so far yet, or
+    blocks of ``known`` are ``replaced`` (their numbers), and what was taken from them must be undone first. ``safe``
+    and ``finalized`` are None where the endpoint has no such tag. ``range_blocks`` is what one request spans by now.
+    """
+
+    transactions: tuple[ChainTransaction, ...]
+    from_block: int
+    to_block: int
+    to_hash: str
+    head: int
+    safe: int | None
+    finalized: int | None
+    replaced: tuple[int, ...]
+    range_blocks: int
+
+
 Answer: TypeAlias = (
-    OrdersAnswer | OrderAnswer | TradesAnswer | PositionsAnswer | MarketsAnswer | BalancesAnswer | ReceiptAnswer
+    OrdersAnswer
+    | OrderAnswer
+    | TradesAnswer
+    | PositionsAnswer
+    | MarketsAnswer
+    | BalancesAnswer
+    | ReceiptAnswer
+    | LogsAnswer
 )
 
 

@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+from polymarket.log_ranges import RangeSize
+
 BATCH = 1000
 """Calls and tokens that one request carries, until the RPC refuses so many."""
+
+CALLS = 128
+"""JSON-RPC calls that one HTTP request carries: some hundred receipts beside the logs of a range."""
+
+
+class EndpointMemory:
+    """What was learnt of one endpoint by reading logs from it, until a read fails.
+
+    ``calls`` is how many calls one HTTP request may carry (1: arrays are not taken), ``head`` the newest block it told,
+    ``size`` how many blocks it takes in a request for logs; that one outlives failures.
+    """
+
+    def __init__(self) -> None:
+        self.size = RangeSize()
+        self.forget()
+
+    def forget(self) -> None:
+        """After a failure it may be another one: ask for the chain and the head again, and try arrays again."""
+        self.chain_id: int | None = None
+        self.calls = CALLS
+        self.head = 0
 
 
 class ChainMemory:
     """What was learnt of an RPC endpoint and holds from read to read, until a read fails.
 
     ``verified`` are the contracts whose code was seen, ``by_hash`` whether calls at a block hash (EIP-1898) work,
-    ``batch`` how many calls and tokens one request may carry, ``finalized`` whether that tag works.
+    ``batch`` how many calls and tokens one request may carry, ``finalized`` whether that tag works. All this is of the
+    first endpoint. Of the reader of logs, ``answering`` is the place of the endpoint that it asks first.
     """
 
     def __init__(self) -> None:
@@ -19,8 +43,14 @@ class ChainMemory:
         self.by_hash = True
         self.batch = BATCH
         self.finalized = True
+        self.answering = 0
+        self._endpoints: dict[int, EndpointMemory] = {}
 
     def forget(self) -> None:
         """After a failure the endpoint may be another one: verify chain and contracts again."""
         self.chain_id = None
         self.verified = set()
+
+    def endpoint(self, place: int) -> EndpointMemory:
+        """What is remembered of the endpoint at that place of the list."""
+        return self._endpoints.setdefault(place, EndpointMemory())

@@ -15,6 +15,7 @@ from messages.reads import (
     Read,
     ReadBalances,
     ReadFailed,
+    ReadLogs,
     ReadMarkets,
     ReadOpenOrders,
     ReadOrder,
@@ -22,7 +23,7 @@ from messages.reads import (
     ReadReceipt,
     ReadTrades,
 )
-from polymarket import chain, clob, data_api, gamma, receipts
+from polymarket import chain, clob, data_api, gamma, logs, receipts
 from polymarket.chain_memory import ChainMemory
 from polymarket.driver import Clock, HttpDriver
 from polymarket.reading import ReadContext, ReadResult
@@ -40,6 +41,7 @@ _SOURCES: dict[type[Read], Source] = {
     ReadMarkets: Source.GAMMA_MARKETS,
     ReadBalances: Source.CHAIN_BALANCES,
     ReadReceipt: Source.CHAIN_RECEIPT,
+    ReadLogs: Source.CHAIN_LOGS,
 }
 
 _log = structlog.get_logger(__name__)
@@ -100,3 +102,5 @@ class PolymarketReads:
                 return chain.read_balances(self._settings, read, context, self._memory)
             case ReadReceipt():
                 return receipts.read_receipt(self._settings, read, context, self._memory)
+            case ReadLogs():
+                return logs.read_logs(self._settings, read, context, self._memory)

@@ -1,4 +1,7 @@
-"""JSON-RPC envelopes: requests, results, refusals, quantities, blocks, receipts. No ABI, no web3; see ``chain``."""
+"""JSON-RPC envelopes: requests, results, refusals, quantities, blocks, receipts. No ABI, no web3; see ``chain``.
+
+Many calls in one request are in ``rpc_batch``.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +18,20 @@ _QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
 _HASH = re.compile(r"0x[0-9a-fA-F]{64}")
 _LIMIT_EXCEEDED = -32005
 _MS_PER_S = 1000
+_MESSAGE_READ = 500
 _REFUSING = frozenset({400, 413})
 _RECEIPT_STATUS = {0: ReceiptStatus.REVERTED, 1: ReceiptStatus.SUCCEEDED}
 
 
 class RpcRefusal(msgspec.Struct, frozen=True, kw_only=True):
-    """The node answered that it would not: a parameter form it does not know, a call too large, state it lacks."""
+    """The node answered that it would not: a parameter form it does not know, a call too large, state it lacks.
+
+    ``message`` is in the node's own words, which tell reasons apart and are never shown: they may hold the URL.
+    """
 
     code: int
     detail: str
+    message: str = ""
 
     def as_error(self) -> ReadError:
         """The refusal as the end of the read."""
@@ -39,13 +47,23 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     time_ms: int
 
 
-class _Error(msgspec.Struct):
+class RpcError(msgspec.Struct):
+    """The error object. Some nodes say in ``data`` what was wrong, and only that it was in ``message``."""
+
     code: int = 0
+    message: msgspec.Raw = msgspec.Raw(b"")
+    data: msgspec.Raw = msgspec.Raw(b"")
+
+    def refusal(self, label: str) -> RpcRefusal:
+        """What it refuses."""
+        said = (bytes(self.message) + bytes(self.data))[:_MESSAGE_READ].decode("utf-8", "replace")
+        detail = f"{label}: the RPC answered with error {self.code}"
+        return RpcRefusal(code=self.code, detail=detail, message=said)
 
 
 class _Envelope(msgspec.Struct):
     result: msgspec.Raw = msgspec.Raw(b"null")
-    error: _Error | None = None
+    error: RpcError | None = None
 
 
 class _BlockWire(msgspec.Struct):
@@ -78,7 +96,12 @@ def chain_id_request(url: str) -> HttpRequest:
 
 def expect_chain(request: HttpRequest, reply: HttpReply, expected: int) -> int:
     """The chain id, if it is the expected one; another chain's answers would be wrong without looking so."""
-    chain_id = parse_quantity(request, expect_result(request, reply))
+    return chain_id_of(request.label, expect_result(request, reply), expected)
+
+
+def chain_id_of(label: str, result: bytes, expected: int) -> int:
+    """As :func:`expect_chain`, from the raw JSON of a result."""
+    chain_id = _quantity(label, _decode(label, result, str))
     if chain_id != expected:
         raise ReadError(
             FailureKind.WRONG_CHAIN,
@@ -94,9 +117,7 @@ def result_or_refusal(request: HttpRequest, reply: HttpReply) -> bytes | RpcRefu
     envelope = expect_json(request, expect_ok(request, reply), _decode_envelope)
     if envelope.error is None:
         return bytes(envelope.result)
-    return RpcRefusal(
-        code=envelope.error.code, detail=f"{request.label}: the RPC answered with error {envelope.error.code}"
-    )
+    return envelope.error.refusal(request.label)
 
 
 def expect_result(request: HttpRequest, reply: HttpReply) -> bytes:
@@ -114,42 +135,47 @@ def parse_block(request: HttpRequest, reply: HttpReply) -> Block | None:
         if result.code == _LIMIT_EXCEEDED:
             raise result.as_error()
         return None
+    return block_of(request.label, result)
+
+
+def block_of(label: str, result: bytes) -> Block | None:
+    """The block in the raw JSON of a result, or None where it is null."""
     if result == b"null":
         return None
-    wire = _decode(request, result, _BlockWire)
+    wire = _decode(label, result, _BlockWire)
     if _HASH.fullmatch(wire.hash) is None:
-        raise ReadError(FailureKind.MALFORMED, f"{request.label}: the block's hash was not 32 bytes")
+        raise ReadError(FailureKind.MALFORMED, f"{label}: the block's hash was not 32 bytes")
     return Block(
-        number=_quantity(request, wire.number),
+        number=_quantity(label, wire.number),
         hash=wire.hash.lower(),
-        time_ms=_quantity(request, wire.timestamp) * _MS_PER_S,
+        time_ms=_quantity(label, wire.timestamp) * _MS_PER_S,
     )
 
 
 def parse_receipt(request: HttpRequest, reply: HttpReply, transaction_hash: str) -> Receipt:
     """The end of that transaction. A receipt without a block is not in one (yet), like no receipt at all."""
     result = expect_result(request, reply)
-    wire = None if result == b"null" else _decode(request, result, _ReceiptWire)
+    wire = None if result == b"null" else _decode(request.label, result, _ReceiptWire)
     if wire is not None and wire.transaction_hash.lower() != transaction_hash:
         detail = f"the receipt was of {wire.transaction_hash[:20]}, expected {transaction_hash[:20]}"
         raise ReadError(FailureKind.MALFORMED, f"{request.label}: {detail}")
     if wire is None or wire.block_number is None:
         return Receipt(transaction_hash=transaction_hash, status=ReceiptStatus.ABSENT)
-    status = _RECEIPT_STATUS.get(_quantity(request, wire.status or ""))
+    status = _RECEIPT_STATUS.get(_quantity(request.label, wire.status or ""))
     if status is None:
         raise ReadError(FailureKind.MALFORMED, f"{request.label}: the status was neither 0 nor 1")
-    number = _quantity(request, wire.block_number)
+    number = _quantity(request.label, wire.block_number)
     return Receipt(transaction_hash=transaction_hash, status=status, block_number=number)
 
 
 def parse_quantity(request: HttpRequest, result: bytes) -> int:
     """An integer as JSON-RPC writes it: ``"0x…"``."""
-    return _quantity(request, _decode(request, result, str))
+    return _quantity(request.label, _decode(request.label, result, str))
 
 
 def parse_data(request: HttpRequest, result: bytes) -> bytes:
     """Bytes as JSON-RPC writes them: ``"0x…"``."""
-    text = _decode(request, result, str)
+    text = _decode(request.label, result, str)
     try:
         return bytes.fromhex(text.removeprefix("0x"))
     except ValueError:
@@ -163,14 +189,14 @@ def _decode_envelope(body: bytes) -> _Envelope:
         raise MalformedPayload("the body was not a JSON-RPC response") from None
 
 
-def _decode(request: HttpRequest, result: bytes, kind: type[T]) -> T:
+def _decode(label: str, result: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(result, type=kind)
     except msgspec.MsgspecError:
-        raise ReadError(FailureKind.MALFORMED, f"{request.label}: the result had another shape") from None
+        raise ReadError(FailureKind.MALFORMED, f"{label}: the result had another shape") from None
 
 
-def _quantity(request: HttpRequest, text: str) -> int:
+def _quantity(label: str, text: str) -> int:
     if _QUANTITY.fullmatch(text) is None:
-        raise ReadError(FailureKind.MALFORMED, f"{request.label}: a quantity was not hexadecimal")
+        raise ReadError(FailureKind.MALFORMED, f"{label}: a quantity was not hexadecimal")
     return int(text, 16)

@@ -63,8 +63,10 @@ class PolymarketSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     ``position_contracts`` are further ERC-1155 contracts beside ``conditional_tokens`` (X-08); the first of them owns
     the tokens of markets of version ``v2`` (R-18). An empty address of a collateral bucket leaves that bucket out.
-    ``confirmations`` None pins the ``finalized`` block, and ``fallback_confirmations`` below the head where the RPC
-    has no such tag (R-31). ``retries_per_read`` bounds the repetitions of all calls of one read together (D-15).
+    ``exchanges`` are the contracts whose ``OrderFilled`` is a fill. ``further_rpc_urls`` are asked for logs where
+    ``rpc_url`` does not answer. ``confirmations`` None pins the ``finalized`` block, and ``fallback_confirmations``
+    below the head where the RPC has no such tag (R-31). ``retries_per_read`` bounds the repetitions of all calls of one
+    read together (D-15).
     """
 
     clob_url: str = "https://clob.polymarket.com"
@@ -72,12 +74,18 @@ class PolymarketSettings(msgspec.Struct, frozen=True, kw_only=True):
     gamma_url: str = "https://gamma-api.polymarket.com"
     user_ws_url: str = "wss://ws-subscriptions-clob.polymarket.com/ws/user"
     rpc_url: str = "https://polygon.drpc.org"
+    further_rpc_urls: tuple[str, ...] = ()
     chain_id: int = 137
     collateral: str = "0xC011a7E12a19f7B1f670d46F03B03f3342E82DFB"
     usdc_e: str = "0x2791Bca1f2de4661ED88A30C99A7a9449Aa84174"
     wrapped_collateral: str = "0x3A3BD7bb9528E159577F7C2e685CC81A765002E2"
     conditional_tokens: str = "0x4D97DCd97eC945f40cF65F87097ACe5EA0476045"
     neg_risk_adapter: str = "0xd91E80cF2E7be2e162c6513ceD06f1dD0dA35296"
+    exchanges: tuple[str, ...] = (
+        "0xE111180000d2663C0091e4f400237545B87B996B",
+        "0xe2222d279d744050d28e00520010520000310F59",
+        "0xe3333700cA9d93003F00f0F71f8515005F6c00Aa",
+    )
     position_contracts: tuple[str, ...] = ("0x006F54F7f9A22e0000CC2AB60031000000ae9fEF",)
     multicall: str = "0xcA11bde05977b3631167028862bE2a173976CA11"
     confirmations: int | None = None
@@ -87,6 +95,11 @@ class PolymarketSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_body_bytes: int = 32 * 1024 * 1024
     retries_per_read: int = 3
     wallets: tuple[WalletSettings, ...] = ()
+
+    @property
+    def rpc_urls(self) -> tuple[str, ...]:
+        """All RPC endpoints of the chain, the first one first."""
+        return (self.rpc_url, *self.further_rpc_urls)
 
     @property
     def collateral_buckets(self) -> tuple[tuple[str, str], ...]:

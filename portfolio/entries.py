@@ -35,6 +35,10 @@ class Cause(enum.StrEnum):
     """The same, where a fill that had been reversed settled after all (R-10)."""
 
 
+LOGGED = "chain:"
+"""Begins the ids of entries that the chain's logs show; transaction and log follow."""
+
+
 class FillState(enum.StrEnum):
     """Life cycle of a fill (L-03).
 

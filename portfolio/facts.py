@@ -85,6 +85,7 @@ class Source(enum.StrEnum):
     GAMMA_MARKETS = "gamma.markets"
     CHAIN_BALANCES = "chain.balances"
     CHAIN_RECEIPT = "chain.receipt"
+    CHAIN_LOGS = "chain.logs"
     CLOB_USER_STREAM = "clob.user_stream"
 
     @property

@@ -15,6 +15,9 @@ DUST_MICRO = 10_000
 """0.01 share: below it the matched amounts of an order and its figure differ by the exchange's rounding (L-03)."""
 
 
+_TRADED = frozenset({Cause.EXTERNAL_BUY, Cause.EXTERNAL_SALE})
+
+
 class UnprovenFill(msgspec.Struct, frozen=True, kw_only=True):
     """A fill that no balance has shown yet. ``cash_micro`` is its signed change of collateral, fee included.
 
@@ -96,12 +99,18 @@ class TokenPrice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChainView(msgspec.Struct, frozen=True, kw_only=True):
-    """The chain's part: balances of this market's tokens at one block. A token without a row is unknown, not zero."""
+    """The chain's part: balances of this market's tokens at one block. A token without a row is unknown, not zero.
+
+    ``settled`` are (trade id, order id) of the fills that the logs show up to the block; of tokens in ``exact`` no
+    other fill can be in the balance that was not in the last one, so that nothing has to be guessed (X-02).
+    """
 
     block_number: int
     block_time_ms: int
     balances: tuple[tuple[str, int], ...]
     payouts: tuple[Payout, ...] = ()
+    settled: tuple[tuple[str, str], ...] = ()
+    exact: tuple[str, ...] = ()
 
 
 class OrderFate(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,10 +134,11 @@ class OrdersView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CauseHint(msgspec.Struct, frozen=True, kw_only=True):
-    """What the wallet's cash says about an unexplained difference (balances and cash are read at one block).
+    """What explains a difference: the chain's logs, else the wallet's cash at the block of the balances.
 
     ``legs`` are the signed share differences it explains; it holds only if the market finds exactly these.
-    ``cash_micro`` is the collateral that came (positive) or went.
+    ``cash_micro`` is the collateral that came (positive) or went. From logs are those with a ``logged_as``, the id that
+    their entry is going to have, and ``at_ms``, the time of their block; all others are inferred.
     """
 
     cause: Cause
@@ -136,6 +146,13 @@ class CauseHint(msgspec.Struct, frozen=True, kw_only=True):
     legs: tuple[tuple[str, int], ...]
     cash_micro: int
     evidence: str
+    logged_as: str = ""
+    at_ms: int = 0
+
+    @property
+    def certain(self) -> bool:
+        """Whether no second look is needed. A fill's log may be of an own trade that the CLOB shows late (L-16)."""
+        return bool(self.logged_as) and self.cause not in _TRADED
 
 
 class ViewPolicy(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ spans several keys, locked values), ``credentials``, ``loading`` (the order of i
 from __future__ import annotations
 
 from service.config.loading import find_file, load
-from service.config.outside import polymarket_settings
+from service.config.outside import polymarket_settings, token_book
 from service.config.problems import ConfigError, Problem
 from service.config.showing import shown
 from service.config.values import Config, StrategyConfig, WalletConfig
@@ -23,4 +23,5 @@ __all__ = [
     "load",
     "polymarket_settings",
     "shown",
+    "token_book",
 ]

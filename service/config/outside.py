@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from polymarket import known
 from polymarket.settings import PolymarketSettings, WalletSettings
+from portfolio.labelling_book import TokenBook
 from service.config.values import Config
 
 
 def polymarket_settings(config: Config) -> PolymarketSettings:
-    """Settings of the readers and their driver; the first RPC endpoint is the one that is read."""
+    """Settings of the readers and their driver; RPC endpoints after the first serve the reader of logs."""
     polygon, endpoints = config.polygon, config.endpoints
     return PolymarketSettings(
         clob_url=endpoints.clob_url,
@@ -15,12 +19,14 @@ def polymarket_settings(config: Config) -> PolymarketSettings:
         gamma_url=endpoints.gamma_url,
         user_ws_url=endpoints.user_ws_url,
         rpc_url=polygon.rpc_urls[0],
+        further_rpc_urls=polygon.rpc_urls[1:],
         chain_id=polygon.chain_id,
         collateral=polygon.collateral,
         usdc_e=polygon.usdc_e,
         wrapped_collateral=polygon.wrapped_collateral,
         conditional_tokens=polygon.conditional_tokens,
         neg_risk_adapter=polygon.neg_risk_adapter,
+        exchanges=polygon.exchanges,
         position_contracts=polygon.position_contracts,
         multicall=polygon.multicall,
         confirmations=polygon.confirmations,
@@ -37,3 +43,24 @@ def polymarket_settings(config: Config) -> PolymarketSettings:
             for wallet in config.wallets
         ),
     )
+
+
+def token_book(settings: PolymarketSettings) -> TokenBook:
+    """The addresses by which the logs of a wallet are labelled; the other wallets of the configuration are ours too."""
+    contracts = (
+        settings.conditional_tokens,
+        settings.neg_risk_adapter,
+        *settings.position_contracts,
+        *(address for _, address in settings.collateral_buckets),
+    )
+    return TokenBook(
+        exchanges=_lower(settings.exchanges),
+        protocol=_lower((*contracts, *known.PROTOCOL)),
+        burns=_lower(known.BURNS),
+        own=_lower(wallet.address for wallet in settings.wallets),
+        fee_receivers=_lower(known.FEE_RECEIVERS),
+    )
+
+
+def _lower(addresses: Iterable[str]) -> frozenset[str]:
+    return frozenset(address.lower() for address in addresses)

@@ -35,10 +35,6 @@ from service.config.fields import (
 )
 
 _DEFAULTS = PolymarketSettings()
-_EXCHANGES = (
-    "0xE111180000d2663C0091e4f400237545B87B996B",
-    "0xe2222d279d744050d28e00520010520000310F59",
-)
 
 
 def between(lowest: int, highest: int) -> AfterValidator:
@@ -121,7 +117,7 @@ class Polygon(Section):
     wrapped_collateral: OptionalAddress = _DEFAULTS.wrapped_collateral
     conditional_tokens: Address = _DEFAULTS.conditional_tokens
     neg_risk_adapter: Address = _DEFAULTS.neg_risk_adapter
-    exchanges: tuple[Address, ...] = _EXCHANGES
+    exchanges: tuple[Address, ...] = _DEFAULTS.exchanges
     position_contracts: tuple[Address, ...] = _DEFAULTS.position_contracts
     multicall: Address = _DEFAULTS.multicall
     confirmations: Annotated[Integer, between(0, 10_000)] | None = None

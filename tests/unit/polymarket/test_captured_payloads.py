@@ -28,6 +28,8 @@ from portfolio.facts import (
     TradeStatus,
 )
 from tests.unit.polymarket.script import response
+from tests.unit.polymarket.test_log_payloads import CAPTURED
+from tests.unit.polymarket.test_log_payloads import parse as parse_log
 
 DATA = Path(__file__).parents[2] / "data"
 CONTRACTS = payloads.TokenContracts(v1="0xCTF", v2="0xPM")
@@ -46,7 +48,6 @@ NOT_MET = {
     "nautilus_http/event.json": "events are not read, and these markets lack their tokens",
     "nautilus_http/events_list.json": "events are not read, and these markets lack their tokens",
     "nautilus_http/trades.json": "the Data API's first version is retired",
-    "receipts/polygon_logs.json": "logs are not read",
 }
 
 
@@ -232,6 +233,21 @@ def mint_match(value: Receipt) -> None:
     assert value.block_number == 0x533B9ED
 
 
+def chain_logs(_raw: bytes) -> Any:
+    return [parse_log(log) for log in CAPTURED.values()]
+
+
+def eight_logs(value: Any) -> None:
+    assert [type(log.events[0]).__name__ for log in value] == [
+        *["OrderFilled"] * 2,
+        "PositionSplit",
+        "PositionsMerged",
+        "PayoutRedeemed",
+        "ConditionResolved",
+        *["TokenTransfer"] * 2,
+    ]
+
+
 Parse = Callable[[bytes], Any]
 Check = Callable[[Any], None]
 
@@ -263,6 +279,7 @@ MET: dict[str, tuple[Parse, Check]] = {
     "nautilus_ws/user_trade1.json": (trade, trade_of_six),
     "nautilus_ws/user_trade2.json": (trade, trade_as_taker),
     "nautilus_ws/user_trade3.json": (trade, trade_as_maker),
+    "receipts/polygon_logs.json": (chain_logs, eight_logs),
     "receipts/polygon_receipt_b5d41ea9.json": (receipt, mint_match),
 }
 

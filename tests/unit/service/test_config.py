@@ -383,11 +383,14 @@ def test_the_shown_configuration_has_every_key_and_no_secret(tmp_path: Path) -> 
 @pytest.mark.req("S-22", "X-08")
 def test_the_readers_get_what_is_configured(tmp_path: Path) -> None:
     text = (
-        f'[polygon]\nchain_id = 31337\nrpc_url = ["https://one.example", "https://two.example"]\nusdc_e = ""\n{WALLET}'
+        f'[polygon]\nchain_id = 31337\nrpc_url = ["https://one.example", "https://two.example"]\nusdc_e = ""\n'
+        f'exchanges = ["0x{"e1" * 20}"]\n{WALLET}'
     )
     environ = {**SECRETS, "PORTFOLIO_SYNC__SYNC__TIMEOUT_MS": "1500"}
     settings = polymarket_settings(load(written(tmp_path, text), environ))
     assert (settings.chain_id, settings.rpc_url, settings.timeout_ms) == (31337, "https://one.example", 1500)
+    assert settings.rpc_urls == ("https://one.example", "https://two.example")
+    assert settings.exchanges == ("0x" + "e1" * 20,)
     assert [name for name, _ in settings.collateral_buckets] == ["pusd", "wcol"]
     wallet = settings.wallet("main")
     assert (wallet.address, wallet.signer_address) == (ADDRESS, ADDRESS)
