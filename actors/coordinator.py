@@ -33,6 +33,7 @@ from messages.cycle import (
 )
 from messages.feeding import WalletOpened
 from messages.reads import (
+    LogsAnswer,
     MarketsAnswer,
     ReadCompleted,
     ReadFailed,
@@ -178,6 +179,8 @@ class SyncCoordinator(LearningStages):
         running.certificates.append(message.certificate)
         if isinstance(message.answer, MarketsAnswer):
             self._learn(message.answer.markets)
+        elif isinstance(message.answer, LogsAnswer) and message.certificate.verdict is Verdict.COMPLETE:
+            self._logged(running, message.answer)
         elif message.certificate.verdict is Verdict.COMPLETE and key not in METADATA_KEYS:
             running.believe(message.answer, message.certificate)
             if key == "balances" and running.balances is not None:
@@ -223,6 +226,7 @@ class SyncCoordinator(LearningStages):
         self._board.sync[self._state.wallet] = self._shown
         if report.onchain_reconciled:
             self._reconciled_block = report.block_number
+            self._followed.compared(report.block_number, ended.images)
         if running is not None and running.completed:
             self._look_for_overdue(running, now_ms)
         if self._state.opened and not self._told_opened:

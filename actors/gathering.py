@@ -9,16 +9,22 @@ import msgspec
 
 from messages.cycle import PollDone
 from messages.reads import Answer, BalancesAnswer, OrderAnswer, OrdersAnswer, PositionsAnswer, ReadBalances
+from portfolio.chain import ChainTransaction
 from portfolio.closing import Gathered
-from portfolio.cycle import Plan, Readings, tokens_to_read
+from portfolio.cycle import Plan, tokens_to_read
 from portfolio.facts import Balances, Certificate, DataPosition, MarketMeta, OpenOrder, Source, TokenRef
 from portfolio.judging import ViewResult
 from portfolio.outcomes import CycleStatus
+from portfolio.readings import Logs, Readings
 from portfolio.thresholds import stale_limit_ms
 from portfolio.views import MarketImage, OrderFate
 
 METADATA_KEYS = frozenset({"markets", "refresh"})
 """Questions about metadata: what is missing is noted, the cycle goes on."""
+
+
+LOGS_KEY = "logs"
+"""The question about the chain's logs: without them causes are inferred (R-05)."""
 
 
 class Stage(enum.Enum):
@@ -55,6 +61,8 @@ class Cycle:
         self.orders_reread = False
         self.refreshed = False
         self.fates: list[OrderFate] = []
+        self.logs: Logs | None = None
+        self.transactions: list[ChainTransaction] = []
         self.poll: PollDone | None = None
         self.conditions_seen: set[str] = set()
         self.certificates: list[Certificate] = []
@@ -107,6 +115,8 @@ class Cycle:
             self.data_failure = sentence
         elif key in METADATA_KEYS:
             self.notes.append(sentence)
+        elif key == LOGS_KEY:
+            self.notes.append(f"{sentence}; causes are inferred")
         else:
             self.clob_failure = self.clob_failure or sentence
 
@@ -209,6 +219,7 @@ class Cycle:
             orders=self.orders or (),
             orders_read_at_ms=self.orders_read_at_ms,
             fates=tuple(self.fates),
+            logs=self.logs,
         )
 
     def gathered(self, now_ms: int, discrepancy_alert_micro: int) -> Gathered:

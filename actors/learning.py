@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from actors.gathering import Cycle
+from actors.gathering import LOGS_KEY, Cycle
 from actors.stages import CycleStages
 from messages.addresses import ingest_address
 from messages.cycle import ImageTaken, MarketsNeeded
 from messages.feeding import CheckOverdue, OverdueFill
-from messages.reads import MarketsAnswer, ReadCompleted, ReadFailed, ReadMarkets
+from messages.reads import LogsAnswer, MarketsAnswer, ReadCompleted, ReadFailed, ReadMarkets
 from portfolio.facts import MarketMeta
 
 
@@ -33,6 +33,12 @@ class LearningStages(CycleStages):
         if event is not None:
             self._apply(event)
         self._directory.hand_out(self._state.directory, metas)
+
+    def _logged(self, running: Cycle, answer: LogsAnswer) -> None:
+        """The logs of the cycle's blocks, or of the first of them (X-01)."""
+        further = self._followed.next_read(self._state.wallet, running, answer)
+        if further is not None:
+            self._ask(running, LOGS_KEY, further)
 
     def _needed(self, message: MarketsNeeded) -> None:
         """Trades or orders wait at the ingest for these conditions, in a cycle or between two."""

@@ -14,13 +14,15 @@ import msgspec
 from actors.base import DecidingActor, System
 from actors.board import Board, SyncShown
 from actors.directory import Directory, Ensure
-from actors.gathering import Cycle, Stage
+from actors.following import LogsFollowed
+from actors.gathering import LOGS_KEY, Cycle, Stage
 from actors.ports import ExternalReads
 from messages.addresses import Address, gate_address, ingest_address, market_address
 from messages.cycle import CycleDeadline, CycleDurable, CycleJudged, PollDone, PollTrades, SnapshotAsked
 from messages.reads import Read, ReadMarkets, ReadOpenOrders, ReadOrder, ReadPositions
 from portfolio import closing, cycle, wallet
 from portfolio.events import WalletEvent
+from portfolio.labelling_book import TokenBook
 from portfolio.thresholds import suspect_shrink
 from portfolio.views import ViewPolicy
 from portfolio.wallet import DirectoryEntry, WalletState
@@ -39,6 +41,7 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     ``reconciled_block`` is where an earlier life of the process last compared the books with the chain;
     ``interrupted_at_ms`` the time of a cycle that it did not finish: no other may have the same (D-24). ``begin``: the
     first cycle comes by itself (S-14), else it is asked for. ``fill_ttl_ms``: a fill's time to settle (R-10).
+    ``address`` is the wallet's, ``book`` what its chain's logs are labelled by; None: they are not read.
     """
 
     wallet: str
@@ -51,6 +54,8 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     interrupted_at_ms: int = 0
     begin: bool = True
     fill_ttl_ms: int = 900_000
+    address: str = ""
+    book: TokenBook | None = None
 
     def frame(self, running: Cycle) -> cycle.Frame:
         """What a plan needs to know of the cycle and the settings."""
@@ -80,6 +85,7 @@ class CycleStages(DecidingActor):
         self._directory = Directory(state.wallet, self.tell, self._ensure)
         self._cycle: Cycle | None = None
         self._reconciled_block = settings.reconciled_block
+        self._followed = LogsFollowed(settings.address, settings.book, settings.reconciled_block)
         self._shown = SyncShown(wallet=state)
         self._board.sync[state.wallet] = self._shown
 
@@ -136,6 +142,8 @@ class CycleStages(DecidingActor):
         del now_ms
         self._ask(running, "positions", ReadPositions(wallet=self._state.wallet))
         self._ask(running, "orders", ReadOpenOrders(wallet=self._state.wallet))
+        if (logs := self._followed.first_read(self._state.wallet, running)) is not None:
+            self._ask(running, LOGS_KEY, logs)
 
     def _follow_up(self, running: Cycle, now_ms: int) -> None:
         """Trades after the block, fates of orders that left the list, metadata of conditions first seen."""

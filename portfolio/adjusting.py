@@ -35,6 +35,10 @@ ADJUSTMENT_TIE = "~"
 """Sorts after every trade id: at one instant fills come before what was inferred from the balance after them."""
 
 
+WITHIN_THE_SECOND_MS = 999
+"""A block's time is whole seconds: trades matched within that second come before what its balance showed (D-12)."""
+
+
 class Confirmed(msgspec.Struct, frozen=True, kw_only=True):
     """A difference that may be applied now, and the witness that shows it."""
 
@@ -68,8 +72,11 @@ def apply_confirmed(
     applied: list[Applied] = []
     at_ms = {item.token_id: item.at_ms for item in confirmed}
     for number, hint in enumerate(hints):
-        entry = _hinted_entry(draft, hint, _name(draft, view, number, at_ms[hint.legs[0][0]]), prices)
-        _book(draft, entry, hint.cash_micro)
+        name = _logged_name(hint) if hint.logged_as else _name(draft, view, number, at_ms[hint.legs[0][0]])
+        entry = _hinted_entry(draft, hint, name, prices)
+        # What shares that came in cost is a mark, whatever proves that they came (R-13).
+        estimated = not hint.logged_as or hint.cause is Cause.TRANSFER_IN
+        _book(draft, replace(entry, estimated=estimated), hint.cash_micro)
         applied.extend(
             Applied(
                 token_id=token_id,
@@ -91,6 +98,11 @@ def _name(draft: Draft, view: ExternalView, number: int, at_ms: int) -> tuple[st
     """Entry id and economic time of the ``number``-th entry of this view: pure functions of the content (L-19)."""
     entry_id = f"{view.cycle_id}:{draft.state.market_id}:{number}"
     return entry_id, EconomicTime(at_ms * NS_PER_MS, ADJUSTMENT_TIE, entry_id)
+
+
+def _logged_name(hint: CauseHint) -> tuple[str, EconomicTime]:
+    """The id that the log gives, and the time of its block, behind the trades matched within that second (D-02)."""
+    return hint.logged_as, EconomicTime((hint.at_ms + WITHIN_THE_SECOND_MS) * NS_PER_MS, ADJUSTMENT_TIE, hint.logged_as)
 
 
 def _condition(draft: Draft, token_id: str) -> str:
@@ -208,7 +220,9 @@ def _conversion(draft: Draft, hint: CauseHint, entry_id: str, at: EconomicTime) 
 
     given = sorted((token_id for token_id, shares in hint.legs if shares < 0), key=question)
     taken = sorted((token_id for token_id, shares in hint.legs if shares > 0), key=question)
-    amount = abs(hint.legs[0][1])
+    amount = -min(shares for _, shares in hint.legs)
+    # The market's fee is kept from what is received: the YES are fewer than the NO handed in (R-13).
+    received = max(shares for _, shares in hint.legs) if taken else amount
     return Conversion(
         entry_id=entry_id,
         at=at,
@@ -216,7 +230,7 @@ def _conversion(draft: Draft, hint: CauseHint, entry_id: str, at: EconomicTime) 
         no_token_ids=tuple(given),
         yes_token_ids=tuple(taken),
         shares_micro=amount,
-        yes_shares_micro=amount,
+        yes_shares_micro=received,
         collateral_micro=hint.cash_micro,
         evidence=hint.evidence,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from portfolio.entries import Carry, Cause, EconomicTime, Fill, FillState
+from portfolio.entries import LOGGED, Carry, Cause, EconomicTime, Fill, FillState
 from portfolio.entries import Trade as ExternalTrade
 from portfolio.events import FillSeen
 from portfolio.facts import Role, Side, TradeStatus
@@ -222,10 +222,14 @@ def inferred_adjustment(draft: Draft, token_id: str, shares_micro: int, at: Econ
 
 
 def standing(booked: BookedAdjustment) -> bool:
-    """Whether it is an inferred change of one token that nothing has replaced yet."""
+    """Whether it is a change of one token that a trade may turn out to be and that nothing has replaced yet.
+
+    A purchase or sale that a log shows may be an own one, whose trade the CLOB shows late (L-16); a transfer may not.
+    """
     entry = booked.entry
-    inferred = isinstance(entry, Carry | ExternalTrade) and entry.estimated and entry.cause in INFERRED
-    return inferred and not booked.superseded and not booked.operator
+    if booked.superseded or booked.operator or not isinstance(entry, Carry | ExternalTrade):
+        return False
+    return entry.cause in INFERRED and not (isinstance(entry, Carry) and entry.entry_id.startswith(LOGGED))
 
 
 def shares_of(booked: BookedAdjustment) -> int:

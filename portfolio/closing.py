@@ -57,21 +57,28 @@ def close(gathered: Gathered, wallet: WalletState) -> CycleClosed:
         pending=pending if plan is not None else wallet.pending,
         cash_alone=plan.settled_clean if plan is not None else wallet.cash_alone,
         discrepancy_alert_micro=gathered.discrepancy_alert_micro,
+        inflows=plan.inflows if plan is not None else (),
     )
 
 
 def _cash(gathered: Gathered, wallet: WalletState) -> tuple[int | None, int]:
-    """(new capital, cash that waits): cash alone that two looks show alike is carried as capital (X-10)."""
+    """(new capital, cash that waits): cash alone that two looks show alike is carried as capital (X-10).
+
+    What the chain's logs show of deposits, withdrawals and rewards is carried at once.
+    """
     plan = gathered.plan
-    unexplained = _unexplained(gathered)
-    if plan is None or unexplained is None:
+    if plan is None:
         return None, wallet.cash_pending_micro
     if wallet.capital_micro is None:
-        return plan.capital_micro, 0
+        return (plan.capital_micro, 0) if plan.cash_unexplained_micro is not None else (None, wallet.cash_pending_micro)
+    unexplained = _unexplained(gathered)
+    carried = wallet.capital_micro + sum(flow.cash_micro for flow in plan.inflows) if plan.inflows else None
+    if unexplained is None:
+        return carried, wallet.cash_pending_micro
     seen_alone = wallet.cash_alone and unexplained == wallet.cash_pending_micro
     if unexplained != 0 and plan.settled_clean and seen_alone:
-        return wallet.capital_micro + unexplained, 0
-    return None, unexplained
+        return (wallet.capital_micro if carried is None else carried) + unexplained, 0
+    return carried, unexplained
 
 
 def _unexplained(gathered: Gathered) -> int | None:

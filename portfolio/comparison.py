@@ -7,7 +7,7 @@ some set of unproven fills makes up the difference exactly, to the base unit (L-
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -43,12 +43,20 @@ class TokenExam(msgspec.Struct, frozen=True, kw_only=True):
     absorbing: bool = False
 
 
+def examine_exactly(token: TokenImage, balance_micro: int, settled: Collection[tuple[str, str]]) -> TokenExam:
+    """Compare ``token`` with its balance where the logs show which fills are in it: the others are in flight (X-02)."""
+    shown = [fill for fill in (*token.unproven, *token.expired) if (fill.trade_id, fill.order_id) in settled]
+    difference = balance_micro - token.proven_micro - sum(fill.shares_micro for fill in shown)
+    waiting = any(fill not in shown for fill in token.unproven)
+    return _exam(token, balance_micro, difference=difference, proven=shown, waiting=waiting)
+
+
 def examine(token: TokenImage, balance_micro: int, block_time_ms: int, settle_window_ms: int) -> TokenExam:
     """Compare ``token`` with its balance at a block of ``block_time_ms``."""
     settled_long_ago = block_time_ms - settle_window_ms
-    required = [fill for fill in token.unproven if _overdue(fill, settled_long_ago)]
+    required = [fill for fill in token.unproven if overdue(fill, settled_long_ago)]
     optional = sorted(
-        (fill for fill in token.unproven if not _overdue(fill, settled_long_ago)),
+        (fill for fill in token.unproven if not overdue(fill, settled_long_ago)),
         key=lambda fill: (not fill.confirmed, fill.matched_at_ms, fill.trade_id, fill.order_id),
     )
     target = balance_micro - token.proven_micro - sum(fill.shares_micro for fill in required)
@@ -77,7 +85,7 @@ def _readings(token: TokenImage) -> Iterator[tuple[int, tuple[UnprovenFill, ...]
     yield from ((0, (fill,)) for fill in token.expired)
 
 
-def _overdue(fill: UnprovenFill, settled_long_ago_ms: int) -> bool:
+def overdue(fill: UnprovenFill, settled_long_ago_ms: int) -> bool:
     """Whether a balance of now must have the fill: confirmed, and older than the settling window."""
     return fill.confirmed and fill.matched_at_ms <= settled_long_ago_ms
 
@@ -122,9 +130,11 @@ def _subset(fills: Sequence[UnprovenFill], target: int) -> tuple[UnprovenFill, .
 
 def examine_market(image: MarketImage, chain: ChainView, settle_window_ms: int) -> tuple[TokenExam, ...]:
     """Examine every token that the chain view has a balance for; tokens without a row stay unknown."""
-    balances = dict(chain.balances)
+    balances, settled = dict(chain.balances), frozenset(chain.settled)
     return tuple(
-        examine(token, balances[token.token_id], chain.block_time_ms, settle_window_ms)
+        examine_exactly(token, balances[token.token_id], settled)
+        if token.token_id in chain.exact
+        else examine(token, balances[token.token_id], chain.block_time_ms, settle_window_ms)
         for token in image.tokens
         if token.token_id in balances
     )

@@ -11,11 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from portfolio.causes import Change, Wallet, changes_of, infer
+from portfolio.causes import Change, changes_of
+from portfolio.chain import ChainChange
 from portfolio.comparison import TokenExam, examine_market, orders_agree, stand_in_difference
 from portfolio.facts import Balances, DataPosition, MarketMeta, OpenOrder, Payout, TokenRef
+from portfolio.hinting import flows, hints, labelled, with_settled
 from portfolio.negrisk import OutcomeHolding, independent_micro, question_count, releasable_micro, vector
 from portfolio.outcomes import NegRiskAggregate
+from portfolio.readings import Readings
 from portfolio.reconciling import cost_hint
 from portfolio.units import MICRO, div_half_even
 from portfolio.views import (
@@ -30,16 +33,6 @@ from portfolio.views import (
     ViewPolicy,
 )
 from portfolio.wallet import WalletState
-
-
-class Readings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the witnesses said in one cycle; None where one could not be read (unknown, never empty)."""
-
-    balances: Balances | None
-    positions: tuple[DataPosition, ...] | None
-    orders: tuple[OpenOrder, ...]
-    orders_read_at_ms: int
-    fates: tuple[OrderFate, ...]
 
 
 class PriceSource(enum.StrEnum):
@@ -71,7 +64,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Views for the markets that differ, and the wallet's cash.
 
-    ``cash_micro`` and ``cash_unexplained_micro`` are None without the chain. ``settled_clean`` says that no market has
+    ``cash_micro`` and ``cash_unexplained_micro`` are None without the chain; ``inflows`` are what its logs show of
+    collateral that came or went by itself, which is not unexplained. ``settled_clean`` says that no market has
     an unexplained difference, so that unexplained cash is cash alone.
     """
 
@@ -81,13 +75,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     cash_unexplained_micro: int | None
     capital_micro: int | None
     settled_clean: bool
+    inflows: tuple[ChainChange, ...] = ()
     decided: dict[str, dict[int, bool]] = {}
 
 
 def plan(images: Sequence[MarketImage], readings: Readings, frame: Frame, wallet: WalletState) -> Plan:
     """Compare every image with the readings; only markets that differ get a view (D-10)."""
     prices = reference_prices(images, readings)
-    chains = _chain_views(images, readings.balances)
+    seen = labelled(images, readings.logs) if wallet.opened else None
+    chains = _chain_views(images, readings, seen, frame.policy)
     exams = {
         market_id: examine_market(image, chains[market_id], frame.policy.settle_window_ms)
         for market_id, image in ((image.market_id, image) for image in images)
@@ -99,14 +95,16 @@ def plan(images: Sequence[MarketImage], readings: Readings, frame: Frame, wallet
         # What the missing market moved would pass for unexplained cash, and be taken for somebody's sale.
         unexplained = None
     changes = [change for market_id, found in exams.items() for change in changes_of(market_id, found)]
-    hints: tuple[CauseHint, ...] = ()
-    if readings.balances is not None and unexplained is not None and wallet.opened:
-        hints = _hints(images, readings, changes, unexplained, wallet)
+    inflows = flows(seen or (), readings.logs)
+    if unexplained is not None:
+        unexplained -= sum(flow.cash_micro for flow in inflows)
+    opened = readings.balances is not None and wallet.opened
+    told = hints(images, readings, seen or (), changes, (unexplained, wallet)) if opened else ()
     views = {}
     rows = _Rows.of(readings)
     for image in images:
         view = _view(image, rows, frame, wallet)
-        view = _with_chain(view, chains.get(image.market_id), hints, changes, image.market_id)
+        view = _with_chain(view, chains.get(image.market_id), told, changes, image.market_id)
         view = msgspec.structs.replace(view, prices=_prices_of(image, prices))
         if _differs(image, view, exams.get(image.market_id, ())):
             views[image.market_id] = view
@@ -116,6 +114,7 @@ def plan(images: Sequence[MarketImage], readings: Readings, frame: Frame, wallet
         cash_micro=cash,
         cash_unexplained_micro=unexplained,
         capital_micro=capital,
+        inflows=inflows,
         decided=_decided(images, readings.balances),
         settled_clean=not changes
         and not any(image.provisional for image in images)
@@ -149,59 +148,28 @@ def _cash(
     return balances.cash_micro, capital, balances.cash_micro - capital - proven_cash
 
 
-def _chain_views(images: Iterable[MarketImage], balances: Balances | None) -> dict[str, ChainView]:
-    if balances is None:
+def _chain_views(
+    images: Sequence[MarketImage], readings: Readings, seen: Sequence[ChainChange] | None, policy: ViewPolicy
+) -> dict[str, ChainView]:
+    """The balances by market, and where there are logs what has settled in them."""
+    if readings.balances is None:
         return {}
-    amounts = {balance.token_id: balance.amount_micro for balance in balances.tokens}
-    payouts = {payout.condition_id: payout for payout in balances.payouts}
-    return {
-        image.market_id: ChainView(
-            block_number=balances.block_number,
-            block_time_ms=balances.block_time_ms,
-            balances=tuple(
-                (token.token_id, amounts[token.token_id]) for token in image.tokens if token.token_id in amounts
-            ),
-            payouts=tuple(
-                payouts[condition]
-                for condition in sorted({token.condition_id for token in image.tokens})
-                if condition in payouts
-            ),
+    amounts = {balance.token_id: balance.amount_micro for balance in readings.balances.tokens}
+    payouts = {payout.condition_id: payout for payout in readings.balances.payouts}
+    views = {}
+    for image in images:
+        conditions = sorted({token.condition_id for token in image.tokens})
+        held = ((token.token_id, amounts.get(token.token_id)) for token in image.tokens)
+        view = ChainView(
+            block_number=readings.balances.block_number,
+            block_time_ms=readings.balances.block_time_ms,
+            balances=tuple((token_id, amount) for token_id, amount in held if amount is not None),
+            payouts=tuple(payouts[condition] for condition in conditions if condition in payouts),
         )
-        for image in images
-    }
-
-
-def _hints(
-    images: Sequence[MarketImage],
-    readings: Readings,
-    changes: Sequence[Change],
-    unexplained: int,
-    wallet: WalletState,
-) -> tuple[CauseHint, ...]:
-    """Causes of what changed since the last look, by the cash that moved since then; else of everything by all cash."""
-    waiting = {token.token_id: token.pending_micro for image in images for token in image.tokens if token.pending_micro}
-    new = [change for change in changes if waiting.get(change.token_id) != change.shares_micro]
-    latest = infer(new, _inference(images, readings, unexplained - wallet.cash_pending_micro))
-    return latest or infer(changes, _inference(images, readings, unexplained))
-
-
-def _inference(images: Iterable[MarketImage], readings: Readings, cash_micro: int) -> Wallet:
-    balances = readings.balances
-    return Wallet(
-        cash_micro=cash_micro,
-        block_number=balances.block_number if balances is not None else 0,
-        payouts={payout.condition_id: payout for payout in (balances.payouts if balances is not None else ())},
-        marks={row.token_id: row.price_micro for row in readings.positions or () if row.price_micro is not None},
-        yes_tokens={
-            image.market_id: tuple(
-                (token.question_index, token.token_id)
-                for token in image.tokens
-                if token.outcome_index == 0 and token.question_index is not None
-            )
-            for image in images
-            if image.neg_risk
-        },
-    )
+        if seen is not None:
+            view = with_settled(view, image, seen, policy.settle_window_ms)
+        views[image.market_id] = view
+    return views
 
 
 class _Rows(msgspec.Struct, frozen=True, kw_only=True):

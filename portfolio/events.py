@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from portfolio.chain import ChainChange
 from portfolio.facts import MarketMeta, OpenOrder, Receipt, Side, TradeStatus
 from portfolio.outcomes import OperationsReport
 from portfolio.trades import TradeLeg
@@ -136,7 +137,8 @@ class CycleClosed(msgspec.Struct, frozen=True, kw_only=True, tag="cycle_closed")
 
     ``orders_read_at_ms`` and ``capital_micro`` are None where this cycle proved nothing new about them.
     ``cash_pending_micro`` is unexplained cash that waits for a second look; ``cash_alone`` says that no difference of
-    shares waited beside it.
+    shares waited beside it. ``inflows`` are the deposits, withdrawals and rewards that the chain's logs show; they are
+    in ``capital_micro``.
     """
 
     report: OperationsReport
@@ -147,6 +149,7 @@ class CycleClosed(msgspec.Struct, frozen=True, kw_only=True, tag="cycle_closed")
     pending: tuple[PendingDrift, ...]
     discrepancy_alert_micro: int = 10_000_000
     cash_alone: bool = False
+    inflows: tuple[ChainChange, ...] = ()
 
 
 WalletEvent: TypeAlias = WalletDefined | MarketsRegistered | CycleClosed

@@ -30,6 +30,7 @@ from portfolio.judging import ViewResult, judge_view
 from portfolio.lifecycle import check_fill, check_order
 from portfolio.orders import see_order
 from portfolio.outcomes import Alert, IssueAction, IssueRow, Outcome
+from portfolio.position import EntryEffect
 from portfolio.reasons import ISSUES, REASONS, IssueType, ReasonCode
 from portfolio.reconciling import reconcile
 from portfolio.recording import mark_external, record_trade
@@ -42,7 +43,8 @@ from portfolio.views import ExternalView
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """What a transition gives. ``result`` is set for a view; ``refused`` says why a command was not obeyed.
 
-    ``counted`` names what was late or repeated, for the metrics (L-05).
+    ``counted`` names what was late or repeated, for the metrics (L-05). ``effects`` are what the entries that were
+    booked did at their own places; the rest of what changed is stated in the rows (D-02).
     """
 
     state: MarketState
@@ -50,6 +52,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     result: ViewResult | None = None
     refused: str = ""
     counted: tuple[str, ...] = ()
+    effects: tuple[EntryEffect, ...] = ()
 
 
 def transition(state: MarketState, event: MarketEvent, now_ms: int) -> Step:
@@ -79,7 +82,8 @@ def transition(state: MarketState, event: MarketEvent, now_ms: int) -> Step:
     if not draft.changed and not draft.rows:
         return Step(state=state, result=result, counted=counted)
     draft.put(version=state.version + 1)
-    return Step(state=draft.state, rows=tuple(draft.rows), result=result, counted=counted)
+    rows, effects = tuple(draft.rows), tuple(draft.effects)
+    return Step(state=draft.state, rows=rows, result=result, counted=counted, effects=effects)
 
 
 def _observe(draft: Draft, event: FillSeen | OrderSeen | FillChecked | OrderChecked) -> None:

@@ -231,6 +231,7 @@ class IssueType(enum.StrEnum):
     COST_HINT = "COST_HINT"
     PNL_MISMATCH = "PNL_MISMATCH"
     CASH_UNEXPLAINED = "CASH_UNEXPLAINED"
+    CASH_MOVED = "CASH_MOVED"
     NEGATIVE_INVENTORY = "NEGATIVE_INVENTORY"
     SHORTFALL_PENDING = "SHORTFALL_PENDING"
     DIFFERENCE_PENDING = "DIFFERENCE_PENDING"
@@ -287,6 +288,7 @@ ISSUES: Final[Mapping[IssueType, IssueKind]] = MappingProxyType(
         ),
         IssueType.PNL_MISMATCH: _kind(_WARN, _MANUAL, "A recorded profit does not equal the sum of its trades."),
         IssueType.CASH_UNEXPLAINED: _kind(_WARN, _LOGGED, "A change of the cash balance has no recorded cause."),
+        IssueType.CASH_MOVED: _kind(_INFO, _LOGGED, "A deposit, a withdrawal or a reward, shown by its transaction."),
         IssueType.NEGATIVE_INVENTORY: _kind(
             _WARN, _MANUAL, "More was sold than was ever held; the market was set aside."
         ),

@@ -6,11 +6,19 @@ later block shows the same difference, and while fills are under way only after 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
-from portfolio.adjusting import Applied, Confirmed, absorb, apply_confirmed, settle, usable_hints
+from portfolio.adjusting import (
+    WITHIN_THE_SECOND_MS,
+    Applied,
+    Confirmed,
+    absorb,
+    apply_confirmed,
+    settle,
+    usable_hints,
+)
 from portfolio.comparison import TokenExam, examine_market, stand_in_difference
 from portfolio.entries import Cause
 from portfolio.images import image_of
@@ -26,9 +34,6 @@ STRUCTURAL = frozenset(
     {Cause.POSITION_MERGED.value, Cause.POSITION_SPLIT.value, Cause.CONVERTED.value, Cause.REDEEMED.value}
 )
 """Reported, but not paused on (R-22)."""
-
-WITHIN_THE_SECOND_MS = 999
-"""A block's time is whole seconds: trades matched within that second come before what its balance showed (D-12)."""
 
 QUIET = frozenset({Cause.OPENING.value, "FILL_FAILED", "FILL_EXPIRED", "FILL_REINSTATED"})
 """No drift: the first start's openings (R-23), and own fills that were taken back or came back (R-10)."""
@@ -121,23 +126,39 @@ def _by_chain(draft: Draft, view: ExternalView, chain: ChainView) -> tuple[list[
     if explained:
         settle(draft, explained, block)
     ready: dict[str, TokenExam] = {}
+    certain = _certain_hints(draft, view, exams)
+    shown = {token_id for hint in certain for token_id, _ in hint.legs}
     for exam in exams:
         if exam.difference_micro == 0:
             _forget(draft, exam.token_id)
-        elif _opens(draft, view, exam) or _looked_twice(draft, view, exam, chain.block_number):
+        elif exam.token_id in shown or _seen_enough(draft, view, exam, chain.block_number):
             ready[exam.token_id] = exam
-    found = {token_id: exam.difference_micro for token_id, exam in ready.items()}
+    found = {token_id: exam.difference_micro for token_id, exam in ready.items() if token_id not in shown}
     waiting = [token_id for token_id in draft.state.pending if token_id not in ready]
-    hints, held = usable_hints(_first_hints(draft, ready), found, waiting)
+    hints, held = usable_hints(_first_hints(draft, found), found, waiting)
     confirmed = []
     for token_id, exam in ready.items():
         if token_id not in held:
             _forget(draft, token_id)
             confirmed.append(_confirmed(exam, block, chain.block_time_ms + WITHIN_THE_SECOND_MS))
-    return confirmed, hints
+    return confirmed, (*certain, *hints)
 
 
-def _first_hints(draft: Draft, ready: Mapping[str, TokenExam]) -> tuple[CauseHint, ...]:
+def _certain_hints(draft: Draft, view: ExternalView, exams: Sequence[TokenExam]) -> tuple[CauseHint, ...]:
+    """What the chain's logs say of differences in full: there is nothing that a second look could add (X-01).
+
+    An opening takes the balance as it is, and what was booked under its log is not booked twice (L-19).
+    """
+    if view.opening:
+        return ()
+    found = {exam.token_id: exam.difference_micro for exam in exams if exam.difference_micro}
+    logged = [hint for hint in view.hints if hint.logged_as and hint.logged_as not in draft.state.adjustments]
+    usable, _ = usable_hints(logged, found, ())
+    traded = {token_id for hint in usable if not hint.certain for token_id, _ in hint.legs}
+    return tuple(hint for hint in usable if not any(token_id in traded for token_id, _ in hint.legs))
+
+
+def _first_hints(draft: Draft, ready: Collection[str]) -> tuple[CauseHint, ...]:
     """What the cash said when the ready differences were first seen."""
     pending = (draft.state.pending[token_id] for token_id in ready if token_id in draft.state.pending)
     return tuple(dict.fromkeys(hint for known in pending for hint in known.hints))
@@ -187,6 +208,10 @@ def _stand_in_exam(token: TokenImage, size_micro: int) -> TokenExam:
         difference_micro=stand_in_difference(token, size_micro),
         waiting=bool(token.unproven),
     )
+
+
+def _seen_enough(draft: Draft, view: ExternalView, exam: TokenExam, block_number: int) -> bool:
+    return _opens(draft, view, exam) or _looked_twice(draft, view, exam, block_number)
 
 
 def _opens(draft: Draft, view: ExternalView, exam: TokenExam) -> bool:

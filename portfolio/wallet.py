@@ -15,14 +15,12 @@ from portfolio.events import CycleClosed, MarketsRegistered, PendingDrift, Walle
 from portfolio.outcomes import (
     Alert,
     CycleStatus,
-    IssueAction,
     IssueRow,
     OperationsReport,
     Outcome,
-    Severity,
     WalletRow,
 )
-from portfolio.reasons import REASONS, IssueType, ReasonCode
+from portfolio.reasons import ISSUES, REASONS, IssueType, ReasonCode
 from portfolio.thresholds import CRITICAL_DRIFT_MICRO
 from portfolio.units import format_micro
 
@@ -130,7 +128,9 @@ def _close(state: WalletState, event: CycleClosed, now_ms: int) -> WalletStep:
     )
     rows: list[Outcome] = [report, *_status_alerts(state, report, now_ms)]
     if event.capital_micro is not None and state.capital_micro is not None:
-        rows.extend(_cash_rows(state, event, event.capital_micro - state.capital_micro, now_ms))
+        rows.extend(_inflow_rows(state, event, now_ms))
+        shown = sum(flow.cash_micro for flow in event.inflows)
+        rows.extend(_cash_rows(state, event, event.capital_micro - state.capital_micro - shown, now_ms))
     return WalletStep(state=changed, rows=tuple(rows))
 
 
@@ -149,23 +149,45 @@ def _status_alerts(state: WalletState, report: OperationsReport, now_ms: int) ->
     return tuple(alerts)
 
 
+def _inflow_rows(state: WalletState, event: CycleClosed, now_ms: int) -> list[IssueRow]:
+    """A row for each movement of collateral by itself, with its proof: capital before and after it (X-10)."""
+    rows: list[IssueRow] = []
+    capital = state.capital_micro or 0
+    for flow in event.inflows:
+        cause = f"{flow.kind.value}: {flow.evidence}"
+        texts = (format_micro(capital), format_micro(capital + flow.cash_micro), cause)
+        rows.append(_cash_issue(state, event, IssueType.CASH_MOVED, texts, now_ms))
+        capital += flow.cash_micro
+    return rows
+
+
+def _cash_issue(
+    state: WalletState, event: CycleClosed, kind: IssueType, texts: tuple[str, str, str], now_ms: int
+) -> IssueRow:
+    return IssueRow(
+        wallet=state.wallet,
+        type=kind.value,
+        severity=ISSUES[kind].severity,
+        action=ISSUES[kind].action,
+        market_id="",
+        subject="collateral",
+        before=texts[0],
+        after=texts[1],
+        cause=texts[2],
+        cycle_id=event.report.cycle_id,
+        at_ms=now_ms,
+    )
+
+
 def _cash_rows(state: WalletState, event: CycleClosed, moved_micro: int, now_ms: int) -> tuple[Outcome, ...]:
     """Cash that stayed unexplained for two looks is recorded and carried as capital from here on (X-10, R-26)."""
     if moved_micro == 0:
         return ()
-    issue = IssueRow(
-        wallet=state.wallet,
-        type=IssueType.CASH_UNEXPLAINED.value,
-        severity=Severity.WARN,
-        action=IssueAction.LOGGED,
-        market_id="",
-        subject="collateral",
-        before=format_micro(state.capital_micro or 0),
-        after=format_micro((state.capital_micro or 0) + moved_micro),
-        cause="cash moved without a booked entry: deposit, withdrawal, reward, rebate or fee",
-        cycle_id=event.report.cycle_id,
-        at_ms=now_ms,
-    )
+    shown = sum(flow.cash_micro for flow in event.inflows)
+    before = (state.capital_micro or 0) + shown
+    cause = "cash moved without a booked entry: deposit, withdrawal, reward, rebate or fee"
+    texts = (format_micro(before), format_micro(before + moved_micro), cause)
+    issue = _cash_issue(state, event, IssueType.CASH_UNEXPLAINED, texts, now_ms)
     if abs(moved_micro) <= event.discrepancy_alert_micro:
         return (issue,)
     text = f"{format_micro(moved_micro)} pUSD of cash have no recorded cause"

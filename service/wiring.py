@@ -35,7 +35,7 @@ from portfolio.events import GateConfigured
 from portfolio.state import MarketState
 from portfolio.views import ViewPolicy
 from service.clock import SystemClock
-from service.config import Config
+from service.config import Config, polymarket_settings, token_book
 from service.one_wallet import the_wallet
 from service.replay import Books, rebuild
 from storage.database import Database
@@ -186,6 +186,8 @@ class Wiring:
             begin=self._begin,
             fill_ttl_ms=sync.pending_fill_ttl_ms,
             interrupted_at_ms=self._books.interrupted[1] if self._books.interrupted is not None else 0,
+            address=self._wallet.address,
+            book=token_book(polymarket_settings(self._config)),
         )
 
     def _ensure(self, address: Address) -> None:

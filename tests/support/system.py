@@ -39,6 +39,7 @@ from messages.cycle import SyncAsked
 from messages.ledger import JournalEntry
 from portfolio.events import GateConfigured
 from portfolio.gate import TradeGate, trade_gate
+from portfolio.labelling_book import TokenBook
 from portfolio.outcomes import Alert, CycleStatus, DeltaType, OperationsReport
 from portfolio.state import MarketState
 from portfolio.views import ViewPolicy
@@ -125,6 +126,7 @@ class Options(TypedDict, total=False):
     policy: ViewPolicy
     apply_without_rpc: bool
     gate: GateConfigured
+    book: TokenBook
 
 
 class Harness:
@@ -139,6 +141,7 @@ class Harness:
         self.stream = ScriptedStream(self.clock)
         self.policy = options.get("policy") or ViewPolicy(settle_window_ms=INTERVAL_MS)
         self.apply_without_rpc = options.get("apply_without_rpc", True)
+        self.book = options.get("book")
         self.gate_config = options.get("gate") or GateConfigured(auto_pause=True, operator="", reason="", strategies=())
         self.sink = RecordingSink()
         self.metrics = RecordingMetrics()
@@ -206,6 +209,8 @@ class Harness:
             apply_without_rpc=self.apply_without_rpc,
             reconciled_block=self.books.reconciled_block,
             interrupted_at_ms=self.books.interrupted[1] if self.books.interrupted is not None else 0,
+            address=FUNDER,
+            book=self.book,
         )
         ports = (self.reads, self.board, self.ensure)
         SyncCoordinator.start(coordinator_address(WALLET), self.system, self.books.wallet, settings, ports)

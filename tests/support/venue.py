@@ -15,6 +15,7 @@ import msgspec
 from messages.reads import (
     Answer,
     BalancesAnswer,
+    LogsAnswer,
     MarketsAnswer,
     OrderAnswer,
     OrdersAnswer,
@@ -23,6 +24,7 @@ from messages.reads import (
     ReadBalances,
     ReadCompleted,
     ReadFailed,
+    ReadLogs,
     ReadMarkets,
     ReadOpenOrders,
     ReadOrder,
@@ -32,6 +34,7 @@ from messages.reads import (
     ReceiptAnswer,
     TradesAnswer,
 )
+from portfolio.chain import ChainTransaction
 from portfolio.facts import (
     Balances,
     Certificate,
@@ -70,6 +73,7 @@ SOURCES: dict[type[object], Source] = {
     ReadMarkets: Source.GAMMA_MARKETS,
     ReadBalances: Source.CHAIN_BALANCES,
     ReadReceipt: Source.CHAIN_RECEIPT,
+    ReadLogs: Source.CHAIN_LOGS,
 }
 
 Reply = Callable[[ReadCompleted | ReadFailed], None]
@@ -94,6 +98,9 @@ class Venue:
     payouts: dict[str, Payout] = field(default_factory=dict)
     question_counts: dict[str, int] = field(default_factory=dict)
     receipts: dict[str, Receipt] = field(default_factory=dict)
+    transactions: list[ChainTransaction] = field(default_factory=list)
+    logs_at_once: int = 1_000
+    logs_replaced: bool = False
     block_number: int = 100
     block_every_ms: int | None = None
     block_age_ms: int = 1_000
@@ -102,6 +109,7 @@ class Venue:
     partial: set[type[object]] = field(default_factory=set)
     hide_orders: Callable[[str], bool] | None = None
     hide_trades: Callable[[str], bool] | None = None
+    trades_by_id_only: bool = False
     hide_positions: Callable[[str], bool] | None = None
     delays_ms: dict[type[object], int] = field(default_factory=dict)
     later: Callable[[int, Callable[[], None]], object] | None = None
@@ -183,10 +191,12 @@ class Venue:
             case ReadOrder(order_id=order_id):
                 return OrderAnswer(order_id=order_id, order=self.fates.get(order_id) or self.orders.get(order_id))
             case ReadTrades():
-                return TradesAnswer(trades=self._trades(read))
+                return TradesAnswer(trades=_trades(self, read))
             case ReadReceipt(transaction_hash=name):
                 absent = Receipt(transaction_hash=name, status=ReceiptStatus.ABSENT)
                 return ReceiptAnswer(receipt=self.receipts.get(name, absent))
+            case ReadLogs():
+                return _logs(self, read)
             case ReadPositions():
                 return PositionsAnswer(positions=tuple(self._data_rows()))
             case ReadMarkets(condition_ids=ids, token_ids=tokens):
@@ -195,18 +205,6 @@ class Venue:
                 return MarketsAnswer(markets=tuple(found))
             case ReadBalances():
                 return BalancesAnswer(balances=_balances(self, read))
-
-    def _trades(self, read: ReadTrades) -> tuple[Trade, ...]:
-        unseen = self.hide_trades or (lambda _: False)
-        shown = (trade for trade in self.trades if not unseen(trade.trade_id))
-        found = [
-            trade
-            for trade in shown
-            if trade.matched_at_ns >= read.after_s * 1_000_000_000
-            and read.condition_id in {"", trade.condition_id}
-            and read.trade_id in {"", trade.trade_id}
-        ]
-        return tuple(sorted(found, key=lambda trade: trade.matched_at_ns))
 
     def _data_rows(self) -> list[DataPosition]:
         if self.data_rows is not None:
@@ -302,3 +300,36 @@ def _balances(venue: Venue, read: ReadBalances) -> Balances:
 def _tokens(condition_id: str) -> tuple[TokenMeta, ...]:
     yes = TokenMeta(token_id=f"{condition_id}-yes", outcome="Yes", outcome_index=0, contract=CONTRACT)
     return (yes, msgspec.structs.replace(yes, token_id=f"{condition_id}-no", outcome="No", outcome_index=1))
+
+
+def _logs(venue: Venue, read: ReadLogs) -> LogsAnswer:
+    """Transactions of the range, of ``logs_at_once`` blocks of it at most; none where a block was replaced."""
+    assert read.to_block is not None
+    until = min(read.to_block, read.from_block + venue.logs_at_once - 1)
+    until = read.from_block - 1 if venue.logs_replaced else until
+    return LogsAnswer(
+        transactions=tuple(one for one in venue.transactions if read.from_block <= one.block_number <= until),
+        from_block=read.from_block,
+        to_block=until,
+        to_hash=f"0x{until:064x}",
+        head=venue.block_number,
+        safe=None,
+        finalized=None,
+        replaced=(read.to_block,) if venue.logs_replaced else (),
+        range_blocks=venue.logs_at_once,
+    )
+
+
+def _trades(venue: Venue, read: ReadTrades) -> tuple[Trade, ...]:
+    if venue.trades_by_id_only and not read.trade_id:
+        return ()
+    unseen = venue.hide_trades or (lambda _: False)
+    shown = (trade for trade in venue.trades if not unseen(trade.trade_id))
+    found = [
+        trade
+        for trade in shown
+        if trade.matched_at_ns >= read.after_s * 1_000_000_000
+        and read.condition_id in {"", trade.condition_id}
+        and read.trade_id in {"", trade.trade_id}
+    ]
+    return tuple(sorted(found, key=lambda trade: trade.matched_at_ns))

@@ -71,16 +71,12 @@ def test_a_receipt_settles_it(build: Build) -> None:
 
 
 @pytest.mark.req("R-10", "L-01")
-def test_what_the_trade_is_by_now_is_booked_before_anything_is_decided(
-    build: Build, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_the_trade_is_by_now_is_booked_before_anything_is_decided(build: Build) -> None:
     """The list is late, the single look-up is not: the trade is confirmed."""
     harness = waiting(build)
     receipt(harness, ReceiptStatus.ABSENT)
     becomes(harness.venue, "trade-1", TradeStatus.CONFIRMED)
-    late = harness.venue._trades
-
-    monkeypatch.setattr(harness.venue, "_trades", lambda read: late(read) if read.trade_id else ())
+    harness.venue.trades_by_id_only = True
     time_is_up(harness)
     assert states(harness) == {"trade-1": "SETTLED"}
     newest = harness.queries.fill_observations()[0]
@@ -280,14 +276,11 @@ def test_no_more_than_so_many_are_looked_up_at_once_and_none_twice(
 
 
 @pytest.mark.req("R-10", "L-12")
-def test_an_ingest_that_crashed_decides_nothing_before_it_knows_the_market_again(
-    build: Build, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_ingest_that_crashed_decides_nothing_before_it_knows_the_market_again(build: Build) -> None:
     """Its directory is empty, and the list of trades is silent: what the look-up showed may not get lost behind it."""
     harness = waiting(build)
     becomes(harness.venue, "trade-1", TradeStatus.CONFIRMED)
-    late = harness.venue._trades
-    monkeypatch.setattr(harness.venue, "_trades", lambda read: late(read) if read.trade_id else ())
+    harness.venue.trades_by_id_only = True
     harness.crashes_expected = True
     harness.post.tell(INGEST, Poison())
     asked = harness.venue.count(ReadMarkets)

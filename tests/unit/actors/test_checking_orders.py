@@ -40,13 +40,10 @@ def showing(build: Build) -> Harness:
 
 
 @pytest.mark.req("R-10", "D-03", "R-11")
-def test_the_trades_of_an_order_whose_figure_waits_too_long_are_read_one_by_one(
-    build: Build, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_trades_of_an_order_whose_figure_waits_too_long_are_read_one_by_one(build: Build) -> None:
     harness = showing(build)
     harness.venue.hide_trades = None
-    late = harness.venue._trades
-    monkeypatch.setattr(harness.venue, "_trades", lambda read: late(read) if read.trade_id else ())
+    harness.venue.trades_by_id_only = True
     time_is_up(harness)
     reads = [ReadOrder(wallet="main", order_id="order-1"), ReadTrades(wallet="main", after_s=0, trade_id="trade-1")]
     assert lookups(harness) == reads

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from portfolio.cycle import Frame, Readings, plan
+from portfolio.cycle import Frame, plan
 from portfolio.facts import Balances, CollateralBalance, Payout, TokenBalance
+from portfolio.readings import Readings
 from portfolio.views import MarketImage, TokenImage, ViewPolicy
 from portfolio.wallet import WalletState
 

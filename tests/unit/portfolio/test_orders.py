@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from portfolio.cycle import Frame, Readings, plan
+from portfolio.cycle import Frame, plan
 from portfolio.facts import Balances, CollateralBalance, OpenOrder, OrderStatus, Payout, TokenBalance, TradeStatus
 from portfolio.images import image_of
 from portfolio.judging import ViewResult
 from portfolio.outcomes import DeltaType, IssueAction, IssueRow, OrderRow, SettlementReport, Severity
+from portfolio.readings import Readings
 from portfolio.views import MarketImage, ViewPolicy
 from portfolio.wallet import WalletState
 from tests.unit.portfolio.markets import (

@@ -1,0 +1,163 @@
+"""Causes of a cycle's differences: what the chain's logs show, and for the rest what the cash allows (L-14, X-01)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from portfolio.adjusting import usable_hints
+from portfolio.causes import Change, Wallet, infer
+from portfolio.chain import ChainChange, ChangeKind
+from portfolio.comparison import overdue
+from portfolio.facts import Payout
+from portfolio.labelling import label
+from portfolio.labelling_book import TokenBook, TokenPlace
+from portfolio.labelling_hints import hints_of
+from portfolio.provisional import PROVISIONAL
+from portfolio.readings import Logs, Readings
+from portfolio.views import CauseHint, ChainView, MarketImage, UnprovenFill
+from portfolio.wallet import WalletState
+
+FLOWS = frozenset({ChangeKind.DEPOSIT, ChangeKind.WITHDRAWAL, ChangeKind.REWARD})
+"""Kinds that move collateral alone."""
+
+
+def labelled(images: Iterable[MarketImage], logs: Logs | None) -> tuple[ChainChange, ...] | None:
+    """What the logs show that happened to the wallet, in the chain's order; None without logs."""
+    if logs is None:
+        return None
+    book = _book(images, logs.book)
+    return tuple(change for transaction in logs.transactions for change in label(transaction, logs.address, book))
+
+
+def with_settled(chain: ChainView, image: MarketImage, seen: Iterable[ChainChange], settle_window_ms: int) -> ChainView:
+    """The chain's view with the fills that the logs show, and the tokens of which they leave nothing open (X-02).
+
+    A fill is shown by its order and its transaction, or by its order and size where its transaction is not known yet.
+    A token is not exact where a log of an own order fits no trade that was seen (an order's figure may be ahead of its
+    trades, D-03), nor where a fill that must have settled is in no log.
+    """
+    must_ms = chain.block_time_ms - settle_window_ms
+    logs = [change for change in seen if change.kind is ChangeKind.FILL]
+    settled: list[tuple[str, str]] = []
+    exact: list[str] = []
+    for token in image.tokens:
+        open_fills = [*token.unproven, *token.expired]
+        orders = {fill.order_id for fill in open_fills} | {order.order_id for order in image.orders}
+        mine = [log for log in logs if log.order_id in orders and log.legs and log.legs[0][0] == token.token_id]
+        shown = [fill for log in mine if (fill := _filled(open_fills, log)) is not None]
+        settled.extend((fill.trade_id, fill.order_id) for fill in shown)
+        missing = any(overdue(fill, must_ms) and fill not in shown for fill in token.unproven)
+        if len(shown) == len(mine) and not missing:
+            exact.append(token.token_id)
+    return msgspec.structs.replace(chain, settled=tuple(settled), exact=tuple(exact))
+
+
+def _filled(fills: list[UnprovenFill], log: ChainChange) -> UnprovenFill | None:
+    """The fill that a log is of, taken out of ``fills``."""
+    named = [fill for fill in fills if fill.order_id == log.order_id and fill.trade_id != PROVISIONAL]
+    by_hash = [fill for fill in named if fill.transaction_hash == log.transaction_hash]
+    found = by_hash or [fill for fill in named if fill.transaction_hash is None]
+    fitting = [fill for fill in found if fill.shares_micro == log.legs[0][1]]
+    if fitting:
+        fills.remove(fitting[0])
+    return fitting[0] if fitting else None
+
+
+def flows(seen: Iterable[ChainChange], logs: Logs | None) -> tuple[ChainChange, ...]:
+    """Deposits, withdrawals and rewards since cash was compared: no entry of a market explains them (X-10)."""
+    if logs is None:
+        return ()
+    return tuple(change for change in seen if change.kind in FLOWS and change.block_number > logs.cash_until_block)
+
+
+def hints(
+    images: Sequence[MarketImage],
+    readings: Readings,
+    seen: Sequence[ChainChange],
+    changes: Sequence[Change],
+    cash: tuple[int | None, WalletState],
+) -> tuple[CauseHint, ...]:
+    """Hints for ``changes``: by what was ``seen`` in the logs, and for the rest by the cash that is unexplained.
+
+    ``cash`` is that amount, None where it cannot be judged (X-10), and the wallet with what waits of it.
+    """
+    logged = _logged(images, readings, seen, changes)
+    unexplained_micro, wallet = cash
+    if unexplained_micro is None:
+        return logged
+    said = {token_id for hint in logged for token_id, _ in hint.legs}
+    rest = [change for change in changes if change.token_id not in said]
+    left_micro = unexplained_micro - sum(hint.cash_micro for hint in logged)
+    return (*logged, *_inferred(images, readings, rest, left_micro, wallet))
+
+
+def _logged(
+    images: Sequence[MarketImage], readings: Readings, seen: Iterable[ChainChange], changes: Iterable[Change]
+) -> tuple[CauseHint, ...]:
+    """What the logs show, where it says exactly what was found of every token that it names."""
+    if readings.logs is None:
+        return ()
+    shown = hints_of(_of_others(images, seen), _book(images, readings.logs.book), _payouts(readings))
+    usable, _ = usable_hints(shown, {change.token_id: change.shares_micro for change in changes}, ())
+    return usable
+
+
+def _book(images: Iterable[MarketImage], addresses: TokenBook) -> TokenBook:
+    places = {
+        token.token_id: TokenPlace(
+            condition_id=token.condition_id,
+            outcome_index=token.outcome_index,
+            question_index=token.question_index,
+            neg_risk_market_id=image.market_id if image.neg_risk else "",
+        )
+        for image in images
+        for token in image.tokens
+    }
+    return msgspec.structs.replace(addresses, tokens=places)
+
+
+def _of_others(images: Sequence[MarketImage], seen: Iterable[ChainChange]) -> list[ChainChange]:
+    """The changes that are no fills of orders that we hold; whether an unknown order is ours, the CLOB says (R-21)."""
+    ours = {order.order_id for image in images for order in image.orders}
+    ours |= {fill.order_id for image in images for token in image.tokens for fill in (*token.unproven, *token.expired)}
+    return [change for change in seen if change.kind is not ChangeKind.FILL or change.order_id not in ours]
+
+
+def _inferred(
+    images: Sequence[MarketImage],
+    readings: Readings,
+    changes: Sequence[Change],
+    unexplained: int,
+    wallet: WalletState,
+) -> tuple[CauseHint, ...]:
+    """Causes of what changed since the last look, by the cash that moved since then; else of everything by all cash."""
+    waiting = {token.token_id: token.pending_micro for image in images for token in image.tokens if token.pending_micro}
+    new = [change for change in changes if waiting.get(change.token_id) != change.shares_micro]
+    latest = infer(new, _inference(images, readings, unexplained - wallet.cash_pending_micro))
+    return latest or infer(changes, _inference(images, readings, unexplained))
+
+
+def _inference(images: Iterable[MarketImage], readings: Readings, cash_micro: int) -> Wallet:
+    balances = readings.balances
+    return Wallet(
+        cash_micro=cash_micro,
+        block_number=balances.block_number if balances is not None else 0,
+        payouts=_payouts(readings),
+        marks={row.token_id: row.price_micro for row in readings.positions or () if row.price_micro is not None},
+        yes_tokens={
+            image.market_id: tuple(
+                (token.question_index, token.token_id)
+                for token in image.tokens
+                if token.outcome_index == 0 and token.question_index is not None
+            )
+            for image in images
+            if image.neg_risk
+        },
+    )
+
+
+def _payouts(readings: Readings) -> Mapping[str, Payout]:
+    balances = readings.balances
+    return {payout.condition_id: payout for payout in (balances.payouts if balances is not None else ())}

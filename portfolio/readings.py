@@ -1,0 +1,34 @@
+"""What the witnesses said in one cycle, before it is compared with anything (S-02, D-09)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from portfolio.chain import ChainTransaction
+from portfolio.facts import Balances, DataPosition, OpenOrder
+from portfolio.labelling_book import TokenBook
+from portfolio.views import OrderFate
+
+
+class Logs(msgspec.Struct, frozen=True, kw_only=True):
+    """The transactions of a wallet from the block of its last comparison to that of the balances (X-01).
+
+    ``book`` names the addresses that mean something on this chain; the tokens are the images' to say. Where something
+    was left open they begin earlier: cash was compared at ``cash_until_block`` last.
+    """
+
+    address: str
+    cash_until_block: int
+    transactions: tuple[ChainTransaction, ...]
+    book: TokenBook
+
+
+class Readings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the witnesses said in one cycle; None where one could not be read (unknown, never empty)."""
+
+    balances: Balances | None
+    positions: tuple[DataPosition, ...] | None
+    orders: tuple[OpenOrder, ...]
+    orders_read_at_ms: int
+    fates: tuple[OrderFate, ...]
+    logs: Logs | None = None

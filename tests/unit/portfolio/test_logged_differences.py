@@ -1,0 +1,162 @@
+"""A market against a difference that the chain's logs explain: booked at once, under the log's name (X-01, L-14)."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from portfolio.entries import Cause, Trade
+from portfolio.facts import Side, TradeStatus
+from portfolio.outcomes import AdjustmentRow
+from portfolio.views import CauseHint
+from tests.unit.portfolio.markets import CENT, CONDITION, MINUTE, NO, SECOND, SHARE, T0, YES, Book, chain, leg
+
+EVIDENCE = "transaction 0xa, log 3, block 47"
+AT_MS = T0 + 94 * SECOND
+
+
+def logged(cause: Cause, cash: int, name: str = "chain:0xa:3", **legs: int) -> CauseHint:
+    return CauseHint(
+        cause=cause,
+        condition_id=CONDITION,
+        legs=tuple(legs.items()),
+        cash_micro=cash,
+        evidence=EVIDENCE,
+        logged_as=name,
+        at_ms=AT_MS,
+    )
+
+
+MERGE = logged(Cause.POSITION_MERGED, 4 * SHARE, yes=-4 * SHARE, no=-4 * SHARE)
+
+
+def holding() -> Book:
+    """Ten shares of each, proven, at 0.40."""
+    book = Book()
+    book.see(leg("y", status=TradeStatus.CONFIRMED), leg("n", token_id=NO, status=TradeStatus.CONFIRMED))
+    book.look(chain(40, yes=10 * SHARE, no=10 * SHARE))
+    return book
+
+
+@pytest.mark.req("X-01", "L-14", "L-15")
+def test_a_merge_that_a_log_shows_needs_no_second_look_and_is_exact() -> None:
+    book = holding()
+    result = book.look(chain(50, yes=6 * SHARE, no=6 * SHARE), hints=(MERGE,))
+    (entry,) = book.entries()
+    assert (entry.entry_id, entry.evidence, entry.estimated) == ("chain:0xa:3", EVIDENCE, False)
+    assert (result.pending_count, book.shares(), book.shares(NO)) == (0, 6 * SHARE, 6 * SHARE)
+    assert {row.evidence for row in book.last(AdjustmentRow)} == {EVIDENCE}
+
+
+@pytest.mark.req("D-02", "X-01")
+def test_what_a_log_shows_happened_at_its_block_and_not_when_it_was_read() -> None:
+    book = holding()
+    book.see(leg("later", 4 * SHARE, price=80 * CENT, at_ms=AT_MS + 2 * SECOND, status=TradeStatus.CONFIRMED))
+    view = replace(chain(60, yes=10 * SHARE, no=6 * SHARE), settled=(("later", "o1"),), exact=(YES, NO))
+    book.look(view, hints=(MERGE,))
+    assert book.position().cost_basis_micro == 6 * 400_000 + 4 * 800_000
+    assert book.position(NO).cost_basis_micro == 6 * 400_000
+
+
+@pytest.mark.req("L-19", "X-01")
+def test_one_log_is_booked_once_however_often_it_is_read() -> None:
+    book = holding()
+    book.look(chain(50, yes=6 * SHARE, no=6 * SHARE), hints=(MERGE,))
+    result = book.look(chain(51, yes=2 * SHARE, no=2 * SHARE), hints=(MERGE,))
+    assert (len(book.entries()), result.pending_count) == (1, 2)
+
+
+@pytest.mark.req("L-16", "R-21", "D-12")
+def test_a_fill_of_an_unknown_order_waits_for_its_trade_until_the_second_look() -> None:
+    book = holding()
+    sale = logged(Cause.EXTERNAL_SALE, 1_200_000, yes=-3 * SHARE)
+    result = book.look(chain(50, yes=7 * SHARE, no=10 * SHARE), hints=(sale,))
+    assert (result.pending_count, book.entries()) == (1, ())
+    book.look(chain(51, yes=7 * SHARE, no=10 * SHARE), hints=(sale,))
+    (entry,) = book.entries()
+    assert isinstance(entry, Trade)
+    assert (entry.side, entry.amount_micro, entry.estimated) == (Side.SELL, 1_200_000, False)
+
+
+@pytest.mark.req("L-16", "D-12")
+def test_a_fill_taken_for_an_external_one_gives_way_to_its_trade() -> None:
+    book = holding()
+    sale = logged(Cause.EXTERNAL_SALE, 1_200_000, yes=-3 * SHARE)
+    for block in (50, 51):
+        book.look(chain(block, yes=7 * SHARE, no=10 * SHARE), hints=(sale,))
+    book.see(leg("own", 3 * SHARE, side=Side.SELL, at_ms=AT_MS, status=TradeStatus.CONFIRMED))
+    assert (book.entries(), book.shares(), len(book.state.fills)) == ((), 7 * SHARE, 3)
+
+
+@pytest.mark.req("L-14")
+def test_a_transfer_that_a_log_shows_is_no_trade_that_comes_later() -> None:
+    book = holding()
+    gone = logged(Cause.TRANSFER_OUT, 0, yes=-3 * SHARE)
+    book.look(chain(50, yes=7 * SHARE, no=10 * SHARE), hints=(gone,))
+    book.see(leg("own", 3 * SHARE, side=Side.SELL, at_ms=AT_MS, status=TradeStatus.CONFIRMED))
+    (entry,) = book.entries()
+    assert (entry.entry_id, book.shares()) == ("chain:0xa:3", 4 * SHARE)
+
+
+@pytest.mark.req("R-13")
+def test_shares_that_came_by_a_transfer_cost_the_mark_and_that_is_an_estimate() -> None:
+    book = holding()
+    came = logged(Cause.TRANSFER_IN, 0, yes=2 * SHARE)
+    book.look(chain(50, yes=12 * SHARE, no=10 * SHARE), hints=(came,))
+    (entry,) = book.entries()
+    assert (entry.estimated, book.position().carried_in_micro) == (True, SHARE)
+
+
+@pytest.mark.req("L-13", "R-05")
+def test_logs_that_do_not_make_up_the_difference_wait_like_no_logs() -> None:
+    book = holding()
+    result = book.look(chain(50, yes=5 * SHARE, no=6 * SHARE), hints=(MERGE,))
+    assert (result.pending_count, book.entries()) == (2, ())
+
+
+@pytest.mark.req("L-16", "X-01")
+def test_a_merge_together_with_a_fill_of_an_unknown_order_waits_for_the_fill() -> None:
+    book = holding()
+    sale = logged(Cause.EXTERNAL_SALE, 400_000, name="chain:0xb:9", yes=-SHARE)
+    book.look(chain(50, yes=5 * SHARE, no=6 * SHARE), hints=(MERGE, sale))
+    result = book.look(chain(51, yes=5 * SHARE, no=6 * SHARE), hints=(MERGE, sale))
+    assert (result.pending_count, book.shares(), book.shares(NO)) == (0, 5 * SHARE, 6 * SHARE)
+    assert [entry.entry_id for entry in book.entries()] == ["chain:0xa:3", "chain:0xb:9"]
+
+
+@pytest.mark.req("R-23")
+def test_an_opening_takes_the_balance_whatever_the_logs_show() -> None:
+    book = Book()
+    book.look(chain(50, yes=6 * SHARE), opening=True, hints=(replace(MERGE, legs=((YES, 6 * SHARE),)),))
+    (entry,) = book.entries()
+    assert entry.entry_id == "c1:0xc0:0"
+
+
+@pytest.mark.req("X-02", "R-05")
+def test_a_fill_that_the_logs_do_not_show_yet_is_in_flight_and_no_difference_however_old_it_is() -> None:
+    book = holding()
+    book.see(leg("late", 3 * SHARE, at_ms=T0 + 41 * SECOND))
+    result = book.look(replace(chain(90, yes=10 * SHARE, no=10 * SHARE), exact=(YES, NO)))
+    assert (result.pending_count, book.position().settled_micro, book.fill("late").proven) == (0, 10 * SHARE, False)
+
+
+@pytest.mark.req("X-02")
+def test_the_logs_and_not_the_amounts_say_which_of_two_equal_fills_has_settled() -> None:
+    book = holding()
+    for trade in ("first", "second"):
+        book.see(leg(trade, 3 * SHARE, at_ms=T0 + 41 * SECOND))
+    shown = replace(chain(50, yes=13 * SHARE, no=10 * SHARE), settled=(("second", "o1"),), exact=(YES, NO))
+    book.look(shown)
+    assert [book.fill(trade).proven for trade in ("first", "second")] == [False, True]
+
+
+@pytest.mark.req("X-02", "R-10")
+def test_an_expired_fill_that_the_logs_show_comes_back() -> None:
+    book = holding()
+    book.see(leg("slow", 3 * SHARE, at_ms=T0 + 41 * SECOND))
+    book.now_ms = T0 + 16 * MINUTE
+    book.check("slow")
+    assert book.shares() == 10 * SHARE
+    shown = replace(chain(900, yes=13 * SHARE, no=10 * SHARE), settled=(("slow", "o1"),), exact=(YES, NO))
+    result = book.look(shown)
+    assert (book.shares(), result.pending_count, book.fill("slow").proven) == (13 * SHARE, 0, True)
