@@ -8,6 +8,7 @@ they are installed on first use. What the tests then do with a market stands in 
 | ``@foundry-rs/anvil-linux-amd64`` | the node | MIT or Apache-2.0 |
 | ``@gnosis.pm/conditional-tokens-contracts`` | ``ConditionalTokens``, as deployed on Polygon | LGPL-3.0 |
 | ``openzeppelin-solidity`` | ``ERC20Mintable``, in the place of pUSD and both USDC forms | MIT |
+| ``solc`` | the compiler of the contracts in ``tests/evm/contracts`` | MIT; the compiler in it GPL-3.0 |
 | ``viem`` | creation code of ``Multicall3`` (``multicall3Bytecode``) | MIT |
 """
 
@@ -30,6 +31,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from eth_typing import ChecksumAddress
+from hexbytes import HexBytes
 from web3 import HTTPProvider, Web3
 from web3.contract import Contract
 from web3.types import RPCEndpoint, TxParams, TxReceipt
@@ -42,6 +44,9 @@ START_WITHIN_S = 30
 MINED_WITHIN_S = 30
 GAS = 6_000_000
 """For every transaction: an estimate would be made before the transactions it depends on are in a block."""
+BLOCK_A_SECOND = ("--block-time=1",)
+BLOCKS_ON_REQUEST = ("--no-mining", "--accounts=200", "--gas-limit=1000000000")
+"""Blocks come when a test asks for them, and hold as many transactions as were sent."""
 
 GENESIS = ("conditional_tokens", "pusd", "usdc_e", "wrapped_collateral")
 """Deployed first, and in one block."""
@@ -116,14 +121,15 @@ def _built(package: Path, name: str) -> dict[str, Any]:
 
 
 class EvmNode:
-    """A chain of its own on a free port, a block a second, contracts deployed: ``with EvmNode(install()) as node``.
+    """A chain of its own on a free port, contracts deployed: ``with EvmNode(install()) as node``.
 
     The accounts are the node's own, unlocked and rich in gas; ``accounts[0]`` deployed the contracts and mints.
     """
 
-    def __init__(self, modules: Path) -> None:
-        """``modules`` is what :func:`install` gave; nothing is started yet."""
+    def __init__(self, modules: Path, blocks: Sequence[str] = BLOCK_A_SECOND) -> None:
+        """``modules`` is what :func:`install` gave, ``blocks`` says when they are made; nothing is started yet."""
         self._artifacts = Artifacts(modules)
+        self._blocks = tuple(blocks)
         self._process: subprocess.Popen[str] | None = None
         self._said: deque[str] = deque(maxlen=20)
         self._port = 0
@@ -131,7 +137,7 @@ class EvmNode:
         self._addresses: dict[str, ChecksumAddress] = {}
 
     def __enter__(self) -> Self:
-        command = [str(self._artifacts.anvil), "--port=0", "--block-time=1", "--order=fifo", f"--chain-id={CHAIN_ID}"]
+        command = [str(self._artifacts.anvil), *self._blocks, "--port=0", "--order=fifo", f"--chain-id={CHAIN_ID}"]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
         try:
@@ -175,8 +181,10 @@ class EvmNode:
 
     @cached_property
     def web3(self) -> Web3:
-        """An unmodified client."""
-        return Web3(HTTPProvider(self.url))
+        """A client that asks what it is told to, and not first for the chain's id and the gas price of the day."""
+        web3 = Web3(HTTPProvider(self.url, cache_allowed_requests=True, cacheable_requests={"eth_chainId"}))
+        web3.middleware_onion.remove("gas_price_strategy")
+        return web3
 
     @cached_property
     def accounts(self) -> Sequence[ChecksumAddress]:
@@ -208,7 +216,9 @@ class EvmNode:
 
     def run(self, *calls: tuple[ChecksumAddress, Any]) -> list[TxReceipt]:
         """Send what each account wants to call, in that order; returns when all is in blocks. A revert is an error."""
-        hashes = [call.transact(_transaction(sender)) for sender, call in calls]
+        hashes = [self.send(sender, call) for sender, call in calls]
+        if self._blocks == BLOCKS_ON_REQUEST:
+            self.rpc("evm_mine")
         receipts = [
             self.web3.eth.wait_for_transaction_receipt(each, timeout=MINED_WITHIN_S, poll_latency=0.05)
             for each in hashes
@@ -217,6 +227,10 @@ class EvmNode:
             if receipt["status"] != 1:
                 raise RuntimeError(f"{call} of {sender} was reverted in block {receipt['blockNumber']}")
         return receipts
+
+    def send(self, sender: ChecksumAddress, call: Any) -> HexBytes:
+        """Hash of the transaction, which waits for its block."""
+        return HexBytes(call.transact(_transaction(sender)))
 
     def _deploy(self) -> None:
         """Everything from one account; Multicall3's code then also stands where every chain has it."""
