@@ -138,6 +138,12 @@ class Cycle:
             case _:
                 self.notes.append(f"an answer of kind {type(answer).__name__} was not asked for")
 
+    def planned(self, plan: Plan) -> Plan:
+        """Everything was compared; what the plan doubts is noted."""
+        self.plan = plan
+        self.notes.extend([plan.doubt] if plan.doubt else [])
+        return plan
+
     def give_up(self) -> None:
         """Wait for nobody any longer; what did not answer is named."""
         waited = ", ".join(sorted(self.awaiting)[:5])

@@ -198,9 +198,9 @@ class CycleStages(DecidingActor):
             self._judge(running, now_ms)
             return
         images, readings, frame = running.sorted_images(), running.readings(), self._settings.frame(running)
-        running.plan = cycle.plan(images, readings, frame, self._wallet_with_unknown(running))
-        running.awaiting = {f"view:{market_id}" for market_id in running.plan.views}
-        for market_id, view in running.plan.views.items():
+        plan = running.planned(cycle.plan(images, readings, frame, self._wallet_with_unknown(running)))
+        running.awaiting = {f"view:{market_id}" for market_id in plan.views}
+        for market_id, view in plan.views.items():
             self.tell(market_address(self._state.wallet, market_id), view)
         self._shown = msgspec.structs.replace(
             self._shown,

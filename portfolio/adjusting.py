@@ -6,12 +6,11 @@ cost, reductions leave at own cost with P&L 0; all of them marked estimated.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
 
-from portfolio.booking import change_fill, put_order
 from portfolio.entries import (
     Adjustment,
     Carry,
@@ -25,9 +24,8 @@ from portfolio.entries import (
     Trade,
 )
 from portfolio.facts import Side
-from portfolio.provisional import PROVISIONAL
 from portfolio.rows import NS_PER_MS, adjustment_rows, fill_row
-from portfolio.state import BookedAdjustment, BookedFill, Draft, fill_key
+from portfolio.state import BookedAdjustment, Draft
 from portfolio.units import floor_share, mul_price
 from portfolio.views import CauseHint, ExternalView
 
@@ -328,48 +326,3 @@ def _set_history_aside(draft: Draft, token_id: str) -> None:
         draft.put_fills(aside)
         draft.rows.extend(fill_row(draft.state, booked) for booked in aside)
         draft.refold(min(booked.fill.at for booked in aside))
-
-
-def settle(draft: Draft, keys: Sequence[tuple[str, str]], evidence: str) -> None:
-    """Mark fills as proven by a balance; those in flight become settled by it, those that had expired come back."""
-    named = [draft.state.fills.get(fill_key(trade_id, order_id)) for trade_id, order_id in keys]
-    shown = [booked for booked in named if booked is not None and not booked.proven]
-    _settle_open(draft, (booked for booked in shown if booked.fill.state is not FillState.EXPIRED), evidence)
-    # These fold anew, and a fold reads the fills as they stand by now.
-    for booked in shown:
-        if booked.fill.state is FillState.EXPIRED:
-            back = replace(booked.fill, state=FillState.SETTLED, settled_by=evidence)
-            change_fill(draft, booked, replace(booked, fill=back, proven=True, updated_at_ms=draft.now_ms))
-    for trade_id, order_id in keys:
-        if trade_id == PROVISIONAL:
-            _prove_order(draft, order_id)
-
-
-def _settle_open(draft: Draft, shown: Iterable[BookedFill], evidence: str) -> None:
-    changed = []
-    for booked in shown:
-        fill = booked.fill
-        if fill.state is FillState.OBSERVED:
-            fill = replace(fill, state=FillState.SETTLED, settled_by=evidence)
-        proven = replace(booked, fill=fill, proven=True, updated_at_ms=draft.now_ms)
-        changed.append(proven)
-        if fill is not booked.fill:
-            draft.settle(fill)
-            draft.rows.append(fill_row(draft.state, proven))
-    draft.put_fills(changed)
-
-
-def _prove_order(draft: Draft, order_id: str) -> None:
-    """A balance shows what an order's figure has beyond its trades: it is there, whatever its trades will cost."""
-    order = draft.state.orders[order_id]
-    put_order(draft, replace(order, proven_micro=order.waiting_micro))
-    draft.refold(EconomicTime(order.matched_at_ns))
-
-
-def absorb(draft: Draft, token_id: str) -> None:
-    """After a difference was applied against all confirmed fills of a token, none of them is open any more."""
-    draft.put_fills(
-        replace(booked, proven=True)
-        for booked in draft.state.fills.values()
-        if booked.fill.token_id == token_id and booked.fill.state is FillState.SETTLED and not booked.proven
-    )

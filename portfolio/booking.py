@@ -204,10 +204,7 @@ def _before_opening(draft: Draft, fill: Fill) -> bool:
 
 
 def inferred_adjustment(draft: Draft, token_id: str, shares_micro: int, at: EconomicTime) -> BookedAdjustment | None:
-    """The oldest inferred adjustment that a change at ``at`` turns out to be: same token and shares, not older (D-12).
-
-    What an operator recorded is no inference: it stays.
-    """
+    """The oldest inferred adjustment that a change at ``at`` may turn out to be: same token and shares (D-12)."""
     if not draft.state.adjustments:
         return None
     candidates = [
@@ -250,7 +247,7 @@ def _enriched(draft: Draft, known: BookedFill, leg: TradeLeg) -> BookedFill:
     if (_hash_told(leg), leg.transaction_hash or "") > (known.hash_told, fill.transaction_hash or ""):
         fill = replace(fill, transaction_hash=leg.transaction_hash)
     known = replace(known, fill=fill, hash_told=max(known.hash_told, _hash_told(leg)))
-    retold = _retold(fill, leg)
+    retold = _retold(fill, leg, logged=known.logged)
     if (_told(leg), _terms(retold)) <= (known.told, _terms(fill)):
         return known
     if _terms(retold) != _terms(fill):
@@ -259,16 +256,17 @@ def _enriched(draft: Draft, known: BookedFill, leg: TradeLeg) -> BookedFill:
     return replace(known, fill=retold, status=leg.status, told=_told(leg))
 
 
-def _retold(fill: Fill, leg: TradeLeg) -> Fill:
-    """The fill by another message: its state, and the terms that the exchange gives it there."""
+def _retold(fill: Fill, leg: TradeLeg, *, logged: bool) -> Fill:
+    """The fill by another message: its state, and the exchange's terms; the chain's amounts stand (R-11)."""
+    stands = logged and (leg.side, leg.size_micro) == (fill.side, fill.size_micro)
     return replace(
         fill,
         state=_next_state(fill.state, leg.status),
         side=leg.side,
         price_micro=leg.price_micro,
         size_micro=leg.size_micro,
-        amount_micro=leg.amount_micro,
-        fee_micro=_fee(leg, fill.fee_rate_micro, fill.fee_exponent),
+        amount_micro=fill.amount_micro if stands else leg.amount_micro,
+        fee_micro=fill.fee_micro if stands else _fee(leg, fill.fee_rate_micro, fill.fee_exponent),
     )
 
 

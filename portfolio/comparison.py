@@ -7,13 +7,13 @@ some set of unproven fills makes up the difference exactly, to the base unit (L-
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
 from portfolio.facts import OpenOrder
 from portfolio.units import mul_price
-from portfolio.views import ChainView, MarketImage, OrderImage, TokenImage, UnprovenFill
+from portfolio.views import ChainView, MarketImage, OrderImage, SettledFill, TokenImage, UnprovenFill
 
 SUBSET_SUMS_MAX = 4096
 """Bound of the search for the fills that explain a balance; beyond it the difference counts as unexplained."""
@@ -43,12 +43,18 @@ class TokenExam(msgspec.Struct, frozen=True, kw_only=True):
     absorbing: bool = False
 
 
-def examine_exactly(token: TokenImage, balance_micro: int, settled: Collection[tuple[str, str]]) -> TokenExam:
+def examine_exactly(token: TokenImage, balance_micro: int, settled: Mapping[tuple[str, str], SettledFill]) -> TokenExam:
     """Compare ``token`` with its balance where the logs show which fills are in it: the others are in flight (X-02)."""
     shown = [fill for fill in (*token.unproven, *token.expired) if (fill.trade_id, fill.order_id) in settled]
     difference = balance_micro - token.proven_micro - sum(fill.shares_micro for fill in shown)
     waiting = any(fill not in shown for fill in token.unproven)
-    return _exam(token, balance_micro, difference=difference, proven=shown, waiting=waiting)
+    exam = _exam(token, balance_micro, difference=difference, proven=shown, waiting=waiting)
+    cash = sum(_logged_cash(fill, settled[fill.trade_id, fill.order_id]) for fill in shown)
+    return msgspec.structs.replace(exam, explained_cash_micro=cash)
+
+
+def _logged_cash(fill: UnprovenFill, log: SettledFill) -> int:
+    return (-log.amount_micro if fill.shares_micro > 0 else log.amount_micro) - log.fee_micro
 
 
 def examine(token: TokenImage, balance_micro: int, block_time_ms: int, settle_window_ms: int) -> TokenExam:
@@ -130,7 +136,8 @@ def _subset(fills: Sequence[UnprovenFill], target: int) -> tuple[UnprovenFill, .
 
 def examine_market(image: MarketImage, chain: ChainView, settle_window_ms: int) -> tuple[TokenExam, ...]:
     """Examine every token that the chain view has a balance for; tokens without a row stay unknown."""
-    balances, settled = dict(chain.balances), frozenset(chain.settled)
+    balances = dict(chain.balances)
+    settled = {(fill.trade_id, fill.order_id): fill for fill in chain.settled}
     return tuple(
         examine_exactly(token, balances[token.token_id], settled)
         if token.token_id in chain.exact

@@ -65,8 +65,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Views for the markets that differ, and the wallet's cash.
 
     ``cash_micro`` and ``cash_unexplained_micro`` are None without the chain; ``inflows`` are what its logs show of
-    collateral that came or went by itself, which is not unexplained. ``settled_clean`` says that no market has
-    an unexplained difference, so that unexplained cash is cash alone.
+    collateral that came or went by itself, which is not unexplained; ``doubt`` says why logs were not believed.
+    ``settled_clean`` says that no market has an unexplained difference, so that unexplained cash is cash alone.
     """
 
     views: dict[str, ExternalView]
@@ -76,13 +76,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     capital_micro: int | None
     settled_clean: bool
     inflows: tuple[ChainChange, ...] = ()
+    doubt: str = ""
     decided: dict[str, dict[int, bool]] = {}
 
 
 def plan(images: Sequence[MarketImage], readings: Readings, frame: Frame, wallet: WalletState) -> Plan:
     """Compare every image with the readings; only markets that differ get a view (D-10)."""
     prices = reference_prices(images, readings)
-    seen = labelled(images, readings.logs) if wallet.opened else None
+    seen, doubt = labelled(images, readings.logs) if wallet.opened else (None, "")
     chains = _chain_views(images, readings, seen, frame.policy)
     exams = {
         market_id: examine_market(image, chains[market_id], frame.policy.settle_window_ms)
@@ -103,9 +104,8 @@ def plan(images: Sequence[MarketImage], readings: Readings, frame: Frame, wallet
     views = {}
     rows = _Rows.of(readings)
     for image in images:
-        view = _view(image, rows, frame, wallet)
+        view = msgspec.structs.replace(_view(image, rows, frame, wallet), prices=_prices_of(image, prices))
         view = _with_chain(view, chains.get(image.market_id), told, changes, image.market_id)
-        view = msgspec.structs.replace(view, prices=_prices_of(image, prices))
         if _differs(image, view, exams.get(image.market_id, ())):
             views[image.market_id] = view
     return Plan(
@@ -115,6 +115,7 @@ def plan(images: Sequence[MarketImage], readings: Readings, frame: Frame, wallet
         cash_unexplained_micro=unexplained,
         capital_micro=capital,
         inflows=inflows,
+        doubt=doubt,
         decided=_decided(images, readings.balances),
         settled_clean=not changes
         and not any(image.provisional for image in images)

@@ -11,24 +11,30 @@ from portfolio.causes import Change, Wallet, infer
 from portfolio.chain import ChainChange, ChangeKind
 from portfolio.comparison import overdue
 from portfolio.facts import Payout
-from portfolio.labelling import label
+from portfolio.labelling import IncompleteTransactionError, label
 from portfolio.labelling_book import TokenBook, TokenPlace
 from portfolio.labelling_hints import hints_of
 from portfolio.provisional import PROVISIONAL
 from portfolio.readings import Logs, Readings
-from portfolio.views import CauseHint, ChainView, MarketImage, UnprovenFill
+from portfolio.views import CauseHint, ChainView, MarketImage, SettledFill, UnprovenFill
 from portfolio.wallet import WalletState
 
 FLOWS = frozenset({ChangeKind.DEPOSIT, ChangeKind.WITHDRAWAL, ChangeKind.REWARD})
 """Kinds that move collateral alone."""
 
 
-def labelled(images: Iterable[MarketImage], logs: Logs | None) -> tuple[ChainChange, ...] | None:
-    """What the logs show that happened to the wallet, in the chain's order; None without logs."""
+def labelled(images: Iterable[MarketImage], logs: Logs | None) -> tuple[tuple[ChainChange, ...] | None, str]:
+    """What the logs show that happened to the wallet, in the chain's order, and why not where they do not.
+
+    None without logs. The reader gives whole what it cannot explain; should it not, nothing is believed of any of it.
+    """
     if logs is None:
-        return None
+        return None, ""
     book = _book(images, logs.book)
-    return tuple(change for transaction in logs.transactions for change in label(transaction, logs.address, book))
+    try:
+        return tuple(change for one in logs.transactions for change in label(one, logs.address, book)), ""
+    except IncompleteTransactionError as error:
+        return None, f"chain.logs: {error}; causes are inferred"
 
 
 def with_settled(chain: ChainView, image: MarketImage, seen: Iterable[ChainChange], settle_window_ms: int) -> ChainView:
@@ -40,18 +46,32 @@ def with_settled(chain: ChainView, image: MarketImage, seen: Iterable[ChainChang
     """
     must_ms = chain.block_time_ms - settle_window_ms
     logs = [change for change in seen if change.kind is ChangeKind.FILL]
-    settled: list[tuple[str, str]] = []
+    settled: list[SettledFill] = []
     exact: list[str] = []
     for token in image.tokens:
         open_fills = [*token.unproven, *token.expired]
         orders = {fill.order_id for fill in open_fills} | {order.order_id for order in image.orders}
         mine = [log for log in logs if log.order_id in orders and log.legs and log.legs[0][0] == token.token_id]
-        shown = [fill for log in mine if (fill := _filled(open_fills, log)) is not None]
-        settled.extend((fill.trade_id, fill.order_id) for fill in shown)
+        found = [(fill, log) for log in mine if (fill := _filled(open_fills, log)) is not None]
+        settled.extend(_settled(fill, log) for fill, log in found)
+        shown = [fill for fill, _ in found]
         missing = any(overdue(fill, must_ms) and fill not in shown for fill in token.unproven)
         if len(shown) == len(mine) and not missing:
             exact.append(token.token_id)
     return msgspec.structs.replace(chain, settled=tuple(settled), exact=tuple(exact))
+
+
+def _settled(fill: UnprovenFill, log: ChainChange) -> SettledFill:
+    paid = -log.cash_micro if log.legs[0][1] > 0 else log.cash_micro
+    fee = -log.fee_micro if log.legs[0][1] > 0 else log.fee_micro
+    return SettledFill(
+        trade_id=fill.trade_id,
+        order_id=fill.order_id,
+        amount_micro=paid + fee,
+        fee_micro=log.fee_micro,
+        transaction_hash=log.transaction_hash,
+        evidence=log.evidence,
+    )
 
 
 def _filled(fills: list[UnprovenFill], log: ChainChange) -> UnprovenFill | None:

@@ -14,9 +14,7 @@ from portfolio.adjusting import (
     WITHIN_THE_SECOND_MS,
     Applied,
     Confirmed,
-    absorb,
     apply_confirmed,
-    settle,
     usable_hints,
 )
 from portfolio.comparison import TokenExam, examine_market, stand_in_difference
@@ -25,6 +23,7 @@ from portfolio.images import image_of
 from portfolio.orders import OrdersResult, reconcile_orders
 from portfolio.outcomes import DeltaType, IssueRow, Severity
 from portfolio.reasons import ISSUES, IssueType, difference_severity
+from portfolio.settling import absorb, settle
 from portfolio.state import Draft, PendingToken
 from portfolio.thresholds import cost_hint_micro
 from portfolio.units import MICRO, format_micro, mul_price
@@ -124,7 +123,7 @@ def _by_chain(draft: Draft, view: ExternalView, chain: ChainView) -> tuple[list[
     exams = examine_market(image_of(draft.state), chain, view.policy.settle_window_ms)
     explained = [key for exam in exams for key in exam.explained]
     if explained:
-        settle(draft, explained, block)
+        settle(draft, explained, block, chain.settled)
     ready: dict[str, TokenExam] = {}
     certain = _certain_hints(draft, view, exams)
     shown = {token_id for hint in certain for token_id, _ in hint.legs}

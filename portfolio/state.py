@@ -31,7 +31,7 @@ class BookedFill(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     ``told`` is the (rank, time) of the message that its status and terms are from, ``hash_told`` the (time, rank) of
     the one that its transaction hash is from: the hash may change until the trade is confirmed. ``not_before_ms`` is
-    when it may be called overdue again (R-10).
+    when it may be called overdue again (R-10). ``logged``: its amount and fee are the chain's, which win (R-11, R-20).
     """
 
     fill: Fill
@@ -43,6 +43,7 @@ class BookedFill(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     told: tuple[int, int] = (0, 0)
     hash_told: tuple[int, int] = (0, 0)
     not_before_ms: int = 0
+    logged: bool = False
 
 
 class BookedAdjustment(msgspec.Struct, frozen=True, kw_only=True):

@@ -98,18 +98,32 @@ class TokenPrice(msgspec.Struct, frozen=True, kw_only=True):
     price_micro: int
 
 
+class SettledFill(msgspec.Struct, frozen=True, kw_only=True):
+    """A fill that the chain's logs show, with the exchange's own numbers: they win over computed ones (R-11, R-20).
+
+    ``amount_micro`` is without the fee. ``transaction_hash`` is the one that it settled in.
+    """
+
+    trade_id: str
+    order_id: str
+    amount_micro: int
+    fee_micro: int
+    transaction_hash: str
+    evidence: str
+
+
 class ChainView(msgspec.Struct, frozen=True, kw_only=True):
     """The chain's part: balances of this market's tokens at one block. A token without a row is unknown, not zero.
 
-    ``settled`` are (trade id, order id) of the fills that the logs show up to the block; of tokens in ``exact`` no
-    other fill can be in the balance that was not in the last one, so that nothing has to be guessed (X-02).
+    ``settled`` are the fills that the logs show up to the block; of tokens in ``exact`` no other fill can be in the
+    balance that was not in the last one, so that nothing has to be guessed (X-02).
     """
 
     block_number: int
     block_time_ms: int
     balances: tuple[tuple[str, int], ...]
     payouts: tuple[Payout, ...] = ()
-    settled: tuple[tuple[str, str], ...] = ()
+    settled: tuple[SettledFill, ...] = ()
     exact: tuple[str, ...] = ()
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from portfolio.adjusting import Confirmed, apply_confirmed, settle
+from portfolio.adjusting import Confirmed, apply_confirmed
 from portfolio.entries import Carry, Cause, Conversion, FillState, Merge, Redemption, Split, Trade
 from portfolio.facts import DataPosition, Side, TradeStatus
 from portfolio.outcomes import AdjustmentRow, FillRow
+from portfolio.settling import settle
 from portfolio.state import Draft
 from portfolio.views import CauseHint, ExternalView, ViewPolicy
 from tests.unit.portfolio.markets import (

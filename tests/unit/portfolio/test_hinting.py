@@ -172,7 +172,9 @@ def test_a_fill_has_settled_when_the_log_is_of_its_order_and_fits(
     known = image(unproven=(flying(order_id, **values),))
     chain = planned(done, image=known, found=(8 * SHARE, 10 * SHARE, CAPITAL + SHARE)).views[RAIN.name].chain
     assert chain is not None
-    assert chain.settled == ((("t", order_id),) if settled else ())
+    assert [(log.trade_id, log.amount_micro, log.transaction_hash) for log in chain.settled] == (
+        [("t", SHARE, "0xaa")] if settled else []
+    )
     assert (RAIN.yes in chain.exact, RAIN.no in chain.exact) == (exact, True)
 
 
@@ -195,6 +197,34 @@ def test_a_deposit_in_the_logs_is_no_unexplained_cash() -> None:
 def test_a_deposit_is_told_once_though_its_block_is_read_again() -> None:
     done = deposited(650 * SHARE)
     assert planned(done, image=image(), compared=done.block_number).inflows == ()
+
+
+@pytest.mark.req("X-02", "R-20")
+@pytest.mark.parametrize("side", [Side.BUY, Side.SELL])
+def test_the_fee_stands_beside_the_amount_that_a_log_shows(side: Side) -> None:
+    tx = Tx()
+    taker = Order(user=WALLET, side=side, token=RAIN.yes, fee=7)
+    other = Side.SELL if side is Side.BUY else Side.BUY
+    tx.match(RAIN, taker, Order(user=ALICE, side=other, token=RAIN.yes, shares=2 * SHARE, cash=SHARE))
+    done = tx.done()
+    (order_id,) = (log.order_id for log in done.logs if isinstance(log, OrderFilled) and log.maker == WALLET)
+    shares = 2 * SHARE if side is Side.BUY else -2 * SHARE
+    known = image(unproven=(flying(order_id, shares),))
+    found = (10 * SHARE + shares, 10 * SHARE, CAPITAL - shares // 2 - 7)
+    planning = planned(done, image=known, found=found)
+    chain = planning.views[RAIN.name].chain
+    assert chain is not None
+    assert [(log.amount_micro, log.fee_micro) for log in chain.settled] == [(SHARE, 7)]
+    assert planning.cash_unexplained_micro == 0
+
+
+@pytest.mark.req("X-01", "D-06")
+def test_logs_that_lack_events_are_not_believed_and_the_plan_says_so() -> None:
+    tx = Tx()
+    tx.merge(WALLET, RAIN, 4 * SHARE)
+    found = planned(tx.done(complete=False), image=image(), found=(6 * SHARE, 6 * SHARE, CAPITAL + 4 * SHARE))
+    assert found.doubt.startswith("chain.logs: transaction 0xaa moved ")
+    assert [hint.logged_as for hint in told(found)] == [""]
 
 
 @pytest.mark.req("R-23")

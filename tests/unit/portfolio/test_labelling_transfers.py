@@ -48,6 +48,23 @@ def test_collateral_that_changes_its_bucket_is_a_wrap_and_together_nothing() -> 
 
 
 @pytest.mark.req("X-10")
+@pytest.mark.parametrize(
+    ("gone", "come"),
+    [
+        (("usdc_e", ALICE), ("pusd", NOBODY)),
+        (("usdc_e", PUSD), ("pusd", ALICE)),
+        (("pusd", PUSD), ("pusd", NOBODY)),
+    ],
+    ids=["paid to somebody", "paid by somebody", "one bucket"],
+)
+def test_equal_amounts_alone_are_no_wrap(gone: tuple[str, str], come: tuple[str, str]) -> None:
+    tx = Tx()
+    tx.cash(gone[0], WALLET, gone[1], 5)
+    tx.cash(come[0], come[1], WALLET, 5)
+    assert [change.kind for change in label(tx.done(), WALLET, BOOK)] == [KIND.WITHDRAWAL, KIND.DEPOSIT]
+
+
+@pytest.mark.req("X-10")
 def test_a_merge_is_paid_by_a_wrap_that_is_not_the_wallets() -> None:
     tx = Tx()
     tx.merge(WALLET, RAIN, 5)

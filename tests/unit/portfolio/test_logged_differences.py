@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from portfolio.entries import Cause, Trade
+from portfolio.entries import Cause, FillState, Trade
 from portfolio.facts import Side, TradeStatus
-from portfolio.outcomes import AdjustmentRow
-from portfolio.views import CauseHint
+from portfolio.outcomes import AdjustmentRow, FillRow
+from portfolio.views import CauseHint, SettledFill
 from tests.unit.portfolio.markets import CENT, CONDITION, MINUTE, NO, SECOND, SHARE, T0, YES, Book, chain, leg
 
 EVIDENCE = "transaction 0xa, log 3, block 47"
@@ -28,6 +28,18 @@ def logged(cause: Cause, cash: int, name: str = "chain:0xa:3", **legs: int) -> C
 
 
 MERGE = logged(Cause.POSITION_MERGED, 4 * SHARE, yes=-4 * SHARE, no=-4 * SHARE)
+
+
+def shown(trade_id: str, cost: int = 1_200_000, fee: int = 0) -> SettledFill:
+    """A log of the trade; three shares at 0.40 cost 1.20."""
+    return SettledFill(
+        trade_id=trade_id,
+        order_id="o1",
+        amount_micro=cost,
+        fee_micro=fee,
+        transaction_hash="0xf",
+        evidence="transaction 0xf, log 9, block 49",
+    )
 
 
 def holding() -> Book:
@@ -52,7 +64,7 @@ def test_a_merge_that_a_log_shows_needs_no_second_look_and_is_exact() -> None:
 def test_what_a_log_shows_happened_at_its_block_and_not_when_it_was_read() -> None:
     book = holding()
     book.see(leg("later", 4 * SHARE, price=80 * CENT, at_ms=AT_MS + 2 * SECOND, status=TradeStatus.CONFIRMED))
-    view = replace(chain(60, yes=10 * SHARE, no=6 * SHARE), settled=(("later", "o1"),), exact=(YES, NO))
+    view = replace(chain(60, yes=10 * SHARE, no=6 * SHARE), settled=(shown("later", cost=3_200_000),), exact=(YES, NO))
     book.look(view, hints=(MERGE,))
     assert book.position().cost_basis_micro == 6 * 400_000 + 4 * 800_000
     assert book.position(NO).cost_basis_micro == 6 * 400_000
@@ -145,8 +157,8 @@ def test_the_logs_and_not_the_amounts_say_which_of_two_equal_fills_has_settled()
     book = holding()
     for trade in ("first", "second"):
         book.see(leg(trade, 3 * SHARE, at_ms=T0 + 41 * SECOND))
-    shown = replace(chain(50, yes=13 * SHARE, no=10 * SHARE), settled=(("second", "o1"),), exact=(YES, NO))
-    book.look(shown)
+    view = replace(chain(50, yes=13 * SHARE, no=10 * SHARE), settled=(shown("second"),), exact=(YES, NO))
+    book.look(view)
     assert [book.fill(trade).proven for trade in ("first", "second")] == [False, True]
 
 
@@ -157,6 +169,41 @@ def test_an_expired_fill_that_the_logs_show_comes_back() -> None:
     book.now_ms = T0 + 16 * MINUTE
     book.check("slow")
     assert book.shares() == 10 * SHARE
-    shown = replace(chain(900, yes=13 * SHARE, no=10 * SHARE), settled=(("slow", "o1"),), exact=(YES, NO))
-    result = book.look(shown)
+    view = replace(chain(900, yes=13 * SHARE, no=10 * SHARE), settled=(shown("slow"),), exact=(YES, NO))
+    result = book.look(view)
     assert (book.shares(), result.pending_count, book.fill("slow").proven) == (13 * SHARE, 0, True)
+
+
+@pytest.mark.req("X-01", "L-03")
+def test_a_fill_that_the_logs_show_names_its_transaction() -> None:
+    book = holding()
+    book.see(leg("t", 3 * SHARE, at_ms=T0 + 41 * SECOND, transaction_hash=None))
+    book.look(replace(chain(50, yes=13 * SHARE, no=10 * SHARE), settled=(shown("t"),), exact=(YES, NO)))
+    fill = book.fill("t").fill
+    assert (fill.state, fill.transaction_hash) == (FillState.SETTLED, "0xf")
+    assert fill.settled_by == "transaction 0xf, log 9, block 49"
+    assert [row.transaction_hash for row in book.last(FillRow)] == ["0xf"]
+
+
+@pytest.mark.req("R-11", "R-20")
+def test_the_amount_and_the_fee_of_the_log_win_over_computed_ones_and_over_later_messages() -> None:
+    book = holding()
+    book.see(leg("t", 3 * SHARE, at_ms=T0 + 41 * SECOND))
+    log = shown("t", cost=1_200_001, fee=70)
+    book.look(replace(chain(50, yes=13 * SHARE, no=10 * SHARE), settled=(log,), exact=(YES, NO)))
+    book.see(leg("t", 3 * SHARE, at_ms=T0 + 41 * SECOND, status=TradeStatus.CONFIRMED, updated_at_ms=T0 + 60 * SECOND))
+    fill = book.fill("t").fill
+    assert (fill.amount_micro, fill.fee_micro, fill.state) == (1_200_001, 70, FillState.SETTLED)
+    position = book.position()
+    assert (position.cost_basis_micro, position.fees_micro) == (4_000_000 + 1_200_001, 70)
+    assert position.cash_flow_settled_micro == -4_000_000 - 1_200_001 - 70
+    assert [row.cost_micro for row in book.all(AdjustmentRow) if row.cause is Cause.RESTATED] == [1]
+
+
+@pytest.mark.req("R-11")
+def test_a_trade_whose_size_the_exchange_changed_has_the_exchanges_amounts_again() -> None:
+    book = holding()
+    book.see(leg("t", 3 * SHARE, at_ms=T0 + 41 * SECOND))
+    book.look(replace(chain(50, yes=13 * SHARE, no=10 * SHARE), settled=(shown("t", cost=1_200_001),), exact=(YES, NO)))
+    book.see(leg("t", 2 * SHARE, at_ms=T0 + 41 * SECOND, status=TradeStatus.CONFIRMED, updated_at_ms=T0 + 60 * SECOND))
+    assert book.fill("t").fill.amount_micro == 800_000

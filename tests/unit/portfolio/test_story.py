@@ -176,7 +176,7 @@ def test_a_provisional_quantity_is_a_notice_whose_shares_are_restated_beside_it(
 @pytest.mark.req("X-04", "R-10", "R-20")
 def test_a_fill_that_comes_back_brings_its_fee_back() -> None:
     book = Heard(meta(fee_rate_micro=50_000, fee_exponent=1))
-    taken = {"role": Role.TAKER, "levels": ((10 * SHARE, 40 * CENT),)}
+    taken: dict[str, Any] = {"role": Role.TAKER, "levels": ((10 * SHARE, 40 * CENT),)}
     book.see(leg(**taken))
     book.check()
     book.see(leg(**taken, status=TradeStatus.CONFIRMED, transaction_hash="0xlate", updated_at_ms=T0 + MINUTE))
