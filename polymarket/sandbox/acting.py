@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from polymarket.sandbox import operations
+from polymarket.sandbox import operations, reorganising
 from polymarket.sandbox.actions import (
     AnyAction,
     Cancel,
@@ -18,6 +18,7 @@ from polymarket.sandbox.actions import (
     Mine,
     Place,
     Redeem,
+    Reorganise,
     Resolve,
     SetPrice,
     SettleTrade,
@@ -26,7 +27,9 @@ from polymarket.sandbox.actions import (
     TokenMatching,
     TransferIn,
     TransferOut,
+    Unwrap,
     Withdraw,
+    Wrap,
 )
 from polymarket.sandbox.amounts import ONE, parse_decimal
 from polymarket.sandbox.markets import Market
@@ -43,11 +46,13 @@ def act(world: World, action: AnyAction) -> dict[str, Any]:
             return _trade(world, action)
         case FailTrade() | SettleTrade():
             return _turn(world, action)
-        case TransferIn() | TransferOut() | Deposit() | Withdraw():
+        case TransferIn() | TransferOut() | Deposit() | Withdraw() | Wrap() | Unwrap():
             return _move(world, action)
         case Mine(blocks=blocks):
             world.mine(blocks)
             return {"head": world.chain.head.number}
+        case Reorganise():
+            return reorganising.reorganise(world, action)
         case SetPrice(condition_id=condition_id, price=price):
             requote(world, _market(world, condition_id).condition_id, parse_decimal(price))
             return {}
@@ -132,17 +137,20 @@ def _turn(world: World, action: FailTrade | SettleTrade) -> dict[str, Any]:
         case FailTrade():
             plan.stuck, plan.fail, plan.dropped = False, True, action.dropped
         case SettleTrade():
-            plan.stuck, plan.fail, plan.delay_blocks, plan.retries = False, False, 0, 0
+            plan.stuck, plan.fail, plan.delay_blocks, plan.retries, plan.not_before = False, False, 0, 0, 0
     return {"trade_id": trade.trade_id}
 
 
-def _move(world: World, action: TransferIn | TransferOut | Deposit | Withdraw) -> dict[str, Any]:
+def _move(world: World, action: TransferIn | TransferOut | Deposit | Withdraw | Wrap | Unwrap) -> dict[str, Any]:
     amount = parse_decimal(action.amount)
     match action:
         case Deposit():
             return {"transaction_hash": operations.deposit(world, amount)}
         case Withdraw():
             return {"transaction_hash": operations.deposit(world, -amount)}
+        case Wrap() | Unwrap():
+            signed = amount if isinstance(action, Wrap) else -amount
+            return {"transaction_hash": operations.wrap(world, signed)}
         case TransferIn() | TransferOut() if action.asset:
             signed = amount if isinstance(action, TransferIn) else -amount
             return {"transaction_hash": operations.transfer_cash(world, action.asset, signed)}
@@ -156,12 +164,14 @@ def _move(world: World, action: TransferIn | TransferOut | Deposit | Withdraw) -
 def _operate(world: World, action: Split | Merge | Redeem | Convert | Resolve) -> str:
     match action:
         case Split():
-            return operations.split(world, _market(world, action.condition_id), parse_decimal(action.amount))
+            market = _market(world, action.condition_id)
+            return operations.split(world, market, parse_decimal(action.amount), direct=action.direct)
         case Merge():
             market = _market(world, action.condition_id)
             return operations.merge(world, market, parse_decimal(action.amount), direct=action.direct)
         case Redeem():
-            return operations.redeem(world, _market(world, action.condition_id), direct=action.direct)
+            market = _market(world, action.condition_id)
+            return operations.redeem(world, market, direct=action.direct, operator=action.operator)
         case Resolve():
             if len(action.payouts) != 2 or sum(action.payouts) <= 0 or min(action.payouts) < 0:
                 raise OrderRefusedError(f"payouts were {action.payouts}; expected two, such as [1, 0]")
@@ -171,7 +181,8 @@ def _operate(world: World, action: Split | Merge | Redeem | Convert | Resolve) -
             event = world.directory.by_neg_risk_id.get(action.neg_risk_market_id.lower())
             if event is None or not action.questions or not set(action.questions) <= set(range(len(event.markets))):
                 raise OrderRefusedError("no such neg-risk event or questions; see markets in /control/books")
-            return operations.convert(world, event, sorted(set(action.questions)), parse_decimal(action.amount))
+            terms = (sorted(set(action.questions)), parse_decimal(action.amount))
+            return operations.convert(world, event, terms, direct=action.direct)
 
 
 def _market(world: World, condition_id: str) -> Market:

@@ -95,10 +95,11 @@ class Cancel(Action, frozen=True, kw_only=True, tag="cancel"):
 
 
 class Split(Action, frozen=True, kw_only=True, tag="split"):
-    """The wallet splits pUSD into shares of both outcomes."""
+    """The wallet splits pUSD into shares of both outcomes; ``direct`` takes bridged USDC instead of pUSD (R-19)."""
 
     condition_id: str
     amount: str
+    direct: bool = False
 
 
 class Merge(Action, frozen=True, kw_only=True, tag="merge"):
@@ -110,18 +111,23 @@ class Merge(Action, frozen=True, kw_only=True, tag="merge"):
 
 
 class Redeem(Action, frozen=True, kw_only=True, tag="redeem"):
-    """The wallet, or an operator for it, redeems all shares of a resolved market."""
+    """The wallet, or with ``operator`` somebody else for it, redeems all shares of a resolved market.
+
+    ``direct`` pays bridged USDC instead of pUSD (R-19); an operator pays pUSD.
+    """
 
     condition_id: str
     direct: bool = False
+    operator: bool = False
 
 
 class Convert(Action, frozen=True, kw_only=True, tag="convert"):
-    """The wallet converts NO of the questions of a neg-risk event."""
+    """The wallet converts NO of the questions of a neg-risk event; ``direct`` pays bridged USDC (R-19)."""
 
     neg_risk_market_id: str
     questions: list[int]
     amount: str
+    direct: bool = False
 
 
 class TransferOut(TokenAction, frozen=True, kw_only=True, tag="transfer_out"):
@@ -146,6 +152,18 @@ class Deposit(Action, frozen=True, kw_only=True, tag="deposit"):
 
 class Withdraw(Action, frozen=True, kw_only=True, tag="withdraw"):
     """The wallet withdraws pUSD."""
+
+    amount: str
+
+
+class Wrap(Action, frozen=True, kw_only=True, tag="wrap"):
+    """The wallet turns bridged USDC of its own into pUSD."""
+
+    amount: str
+
+
+class Unwrap(Action, frozen=True, kw_only=True, tag="unwrap"):
+    """The wallet turns pUSD into bridged USDC of its own."""
 
     amount: str
 
@@ -179,6 +197,25 @@ class Mine(Action, frozen=True, kw_only=True, tag="mine"):
     blocks: int = 1
 
 
+class Reorganise(Action, frozen=True, kw_only=True, tag="reorganise"):
+    """The chain drops its last ``depth`` blocks, and others come in their place (R-31); never a finalized one.
+
+    Every transaction of the dropped blocks comes back under its hash, ``delay`` blocks later than it stood; 0 is the
+    same number again, in a block with another hash. What was sent later waits until all are back. Those named in
+    ``drop`` (transaction hashes) never come back: what they did is undone. A match among them is left to
+    ``SettleTrade``, which sends it with another hash, and to ``FailTrade``; one that the exchange does not list has
+    failed. At once ``blocks`` new blocks are built, if not given one more than were dropped; with fewer than ``depth``
+    the head goes back. ``trade_status`` (RETRYING, MATCHED) is what the exchange says of a match until it is in a block
+    again; empty, it says nothing and the match stays MINED there.
+    """
+
+    depth: int
+    delay: int = 1
+    drop: list[str] = []
+    blocks: int | None = None
+    trade_status: str = "RETRYING"
+
+
 class SetPrice(Action, frozen=True, kw_only=True, tag="set_price"):
     """The makers quote a market around another price of its first outcome."""
 
@@ -199,9 +236,12 @@ AnyAction = (
     | TransferIn
     | Deposit
     | Withdraw
+    | Wrap
+    | Unwrap
     | Resolve
     | FailTrade
     | SettleTrade
     | Mine
+    | Reorganise
     | SetPrice
 )

@@ -1,4 +1,7 @@
-"""Addresses that the sandbox's chain uses: Polymarket's production ones, so that default configurations fit."""
+"""Addresses that the sandbox's chain uses: Polymarket's production ones, so that default configurations fit.
+
+``POL`` tells of the gas that is paid; ``BRIDGE`` is made up and stands for where money comes from and goes to.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,16 @@ MULTICALL = "0xcA11bde05977b3631167028862bE2a173976CA11"
 ORACLE = "0x65070BE91477460D8A7AeEb94ef92fe056C2f2A7"
 NEG_RISK_OPERATOR = "0x71523d0f655B41E805Cec45b17163f528B59B820"
 SETTLEMENT_OPERATOR = "0xc2539e160504b4b2f434a4d6355fb120ffa002dd"
+EXCHANGE_V3 = "0xe3333700cA9d93003F00f0F71f8515005F6c00Aa"
+EXCHANGE_CTF_ADAPTER = "0xADa100874d00e3331D00F2007a9c336a65009718"
+EXCHANGE_NEG_RISK_CTF_ADAPTER = "0xAdA200001000ef00D07553cEE7006808F895c6F1"
+BINARY_MODULE = "0x1000008dD9001B968442c1000017eaE6E0dA00Ba"
+ONRAMP = "0x93070a847efEf7F70739046A929D47a521F5B8ee"
+OFFRAMP = "0x2957922Eb93258b93368531d39fAcCA3B4dC5854"
+AUTO_REDEEMER = "0xf3cfb6a6ebfeb51876289eb235719eb1c65252b0"
+POL = "0x0000000000000000000000000000000000001010"
+MINER = "0x7ee41d8a25641000661b1ef5e6ae8a00400466b0"
+BRIDGE = "0x0000000000000000000000000000000000b21d6e"
 
 ERC20 = tuple(address.lower() for address in (PUSD, USDC_E, WCOL))
 ERC1155 = tuple(address.lower() for address in (CONDITIONAL_TOKENS, POSITION_MANAGER))
@@ -39,6 +52,13 @@ WITH_CODE = frozenset(
         NEG_RISK_EXCHANGE,
         CTF_ADAPTER,
         NEG_RISK_CTF_ADAPTER,
+        EXCHANGE_V3,
+        EXCHANGE_CTF_ADAPTER,
+        EXCHANGE_NEG_RISK_CTF_ADAPTER,
+        BINARY_MODULE,
+        ONRAMP,
+        OFFRAMP,
+        AUTO_REDEEMER,
         MULTICALL,
     )
 )
@@ -52,5 +72,8 @@ CONTRACTS = {
     "neg_risk_adapter": NEG_RISK_ADAPTER,
     "exchange": EXCHANGE,
     "neg_risk_exchange": NEG_RISK_EXCHANGE,
+    "exchange_v3": EXCHANGE_V3,
+    "ctf_adapter": CTF_ADAPTER,
+    "neg_risk_ctf_adapter": NEG_RISK_CTF_ADAPTER,
     "multicall": MULTICALL,
 }

@@ -6,6 +6,7 @@ compared with both. This is the oracle of tests (D-07).
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,10 +67,22 @@ class Books:
     def record(self, operation: Operation) -> None:
         """Take in what a sealed transaction did."""
         self.operations.append(operation)
+        self._change(operation, 1)
+
+    def undo(self, above: int) -> list[Operation]:
+        """Take back every operation of a block after that one; returns these, the oldest first."""
+        kept = bisect_right(self.operations, above, key=lambda operation: operation.block)
+        gone = self.operations[kept:]
+        del self.operations[kept:]
+        for operation in gone:
+            self._change(operation, -1)
+        return gone
+
+    def _change(self, operation: Operation, sign: int) -> None:
         for token, change in operation.tokens.items():
-            self._tokens[token] = self._tokens.get(token, 0) + change
+            self._tokens[token] = self._tokens.get(token, 0) + sign * change
         for bucket, change in operation.cash.items():
-            self._cash[bucket] += change
+            self._cash[bucket] += sign * change
 
     @property
     def tokens(self) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
@@ -35,6 +36,7 @@ def main(
     latency_ms: Annotated[int, typer.Option(min=0, help="Added to every answer.")] = 0,
     page_size: Annotated[int, typer.Option(min=1, help="Rows in a page of orders or trades.")] = 100,
     data_lag_blocks: Annotated[int, typer.Option(min=0, help="How far the Data API is behind the chain.")] = 0,
+    logs_range_blocks: Annotated[int, typer.Option(min=1, help="Most blocks of one eth_getLogs.")] = 10_000,
     log: Annotated[bool, typer.Option(help="Log every request to stderr.")] = False,
 ) -> None:
     """Run a local Polymarket until SIGTERM or Ctrl-C; prints its URLs and credentials as one line of JSON when ready.
@@ -56,9 +58,8 @@ def main(
         fail_percent=fail_percent,
         finality_blocks=finality_blocks,
     )
-    options = ServerOptions(
-        port=port, latency_ms=latency_ms, page_size=page_size, data_lag_blocks=data_lag_blocks, log=log
-    )
+    options = ServerOptions(port=port, latency_ms=latency_ms, page_size=page_size, log=log)
+    options = replace(options, data_lag_blocks=data_lag_blocks, logs_range_blocks=logs_range_blocks)
     server.run(world, options, print_ready)
 
 

@@ -119,7 +119,7 @@ class SandboxControl:
         return dict(self._call("POST", "/seed", {"seed": seed, **options}))
 
     def settings(self, **settings: int) -> None:
-        """Change ``page_size``, ``data_lag_blocks``, ``latency_ms`` or ``first_frame_ms``."""
+        """Change ``page_size``, ``data_lag_blocks``, ``latency_ms``, ``first_frame_ms`` or ``logs_range_blocks``."""
         self._call("POST", "/settings", settings)
 
     def requests(self) -> dict[str, int]:

@@ -26,6 +26,8 @@ Kind = Literal[
     "loop_cursor",
     "wrong_chain_id",
     "no_code",
+    "rpc_logs_refused",
+    "rpc_logs_pruned",
     "ws_drop",
     "ws_double",
     "ws_delay",
@@ -43,8 +45,13 @@ class FaultSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """A fault to play: where, what, and until when (``seconds`` or ``count``; neither: until it is cleared).
 
     ``path`` narrows it to requests whose path below the target begins so; for ``rpc`` it is the method's name.
-    ``latency_ms`` is of ``slow``; ``blocks`` of ``stale`` and ``lagging``; ``drop`` of ``short_page``, the rows left
-    out (default: half); ``value`` of ``bad_number``, the JSON put in place of a number; ``status`` of ``html_error``.
+    ``latency_ms`` is of ``slow``; ``blocks`` of ``stale``, ``lagging`` and ``rpc_logs_pruned``; ``drop`` of
+    ``short_page``, the rows left out (default: half); ``value`` of ``bad_number``, the JSON put in place of a number;
+    ``status`` of ``html_error``.
+
+    Two kinds are of ``eth_getLogs`` alone: ``rpc_logs_refused`` answers that the node has no such method, and
+    ``rpc_logs_pruned`` that the logs before the last ``blocks`` blocks (default 30) are gone. ``half_rows`` leaves out
+    the later half of the logs without a word.
 
     The user channel is the target ``ws``. Six kinds spoil single events, whose path is ``order/PLACEMENT``,
     ``order/UPDATE``, ``order/CANCELLATION`` or ``trade/`` and the status: ``ws_drop`` loses them; ``ws_double`` sends

@@ -7,18 +7,23 @@ orders were placed after that, so every source tells the same story from the fir
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
+from polymarket.sandbox import addresses, collateral, contracts
 from polymarket.sandbox.amounts import ONE, parse_decimal
 from polymarket.sandbox.books import PUSD
-from polymarket.sandbox.markets import CENT, Event, neg_risk_event, protocol_v2_market, standard_market
-from polymarket.sandbox.operations import deposit, split, transfer_in
+from polymarket.sandbox.markets import CENT, Event, Market, neg_risk_event, protocol_v2_market, standard_market
+from polymarket.sandbox.operations import deposit, prepare, split, transfer_in
 from polymarket.sandbox.options import WorldOptions
 from polymarket.sandbox.quotes import market_maker, quote
 from polymarket.sandbox.scenario import Scenario
+from polymarket.sandbox.tokens import Way, send_batch
 from polymarket.sandbox.trading import BUY, SELL, OrderTerms
 from polymarket.sandbox.world import World
 
 HISTORY_BLOCKS = 40
+_STOCK = parse_decimal("1000000000")
+_BRIDGED = 1000 * _STOCK
 OPENING_CASH = parse_decimal("52341")
 _FEE_RATES = (50_000, 40_000, 70_000, 0)
 _DEFAULT_POSITIONS = ((0, 0, "1500"), (1, 1, "800"), (3, 0, "250.5"), (6, 0, "400"), (7, 0, "300"), (8, 0, "200"))
@@ -53,6 +58,7 @@ def create_world(options: WorldOptions, now_ms: int) -> World:
         quote(world, market, market_maker(world, index))
     plan = _plan(options, len(world.directory.markets))
     start = world.now_ms
+    _stock_others(world)
     world.advance(start)
     deposit(world, _enough_for(plan))
     world.advance(start + options.block_time_ms)
@@ -79,6 +85,30 @@ def _markets(world: World) -> None:
         world.directory.add(neg_risk_event(number, (48 * CENT, 31 * CENT, 18 * CENT)))
     for index, market in enumerate(world.directory.markets):
         market.fee_rate = _FEE_RATES[index % len(_FEE_RATES)]
+
+
+def _stock_others(world: World) -> None:
+    """Everybody but the wallet is rich in money and in shares of every market, so that every match can settle."""
+    others = [party.address for party in (*world.traders, *world.makers)]
+    bridge, each = addresses.BRIDGE, len(others) * _STOCK
+
+    def give_cash() -> None:
+        collateral.bridge_in(world.chain, bridge, (1 + len(world.directory.markets)) * each + _BRIDGED)
+        collateral.bridge_in(world.chain, others[0], _STOCK)
+        for other in others:
+            collateral.onramp(world.chain, (bridge, other), _STOCK)
+
+    def give_shares(market: Market) -> None:
+        if market.version == "v2":
+            collateral.onramp(world.chain, (bridge, bridge), each)
+        contracts.split(world.chain, bridge, market, each, direct=market.version != "v2")
+        for other in others:
+            way = Way(market.token_contract, bridge, bridge, other)
+            send_batch(world.chain, way, dict.fromkeys(market.tokens, _STOCK))
+
+    prepare(world, addresses.ONRAMP, give_cash)
+    for market in world.directory.markets:
+        prepare(world, market.token_contract, partial(give_shares, market))
 
 
 def _enough_for(plan: Plan) -> int:

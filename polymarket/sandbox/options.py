@@ -36,7 +36,11 @@ class WorldOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerOptions:
-    """How the server listens and answers. The user channel waits ``first_frame_ms`` for a client's credentials."""
+    """How the server listens and answers.
+
+    The user channel waits ``first_frame_ms`` for a client's credentials. The node answers ``eth_getLogs`` for at most
+    ``logs_range_blocks`` blocks at once.
+    """
 
     host: str = "127.0.0.1"
     port: int = 0
@@ -44,4 +48,5 @@ class ServerOptions:
     page_size: int = 100
     data_lag_blocks: int = 0
     first_frame_ms: int = 10_000
+    logs_range_blocks: int = 10_000
     log: bool = False

@@ -123,6 +123,7 @@ def arguments(world: WorldOptions, server: ServerOptions) -> list[str]:
         "--latency-ms": server.latency_ms,
         "--page-size": server.page_size,
         "--data-lag-blocks": server.data_lag_blocks,
+        "--logs-range-blocks": server.logs_range_blocks,
         "--seed": world.seed,
         "--block-time-ms": world.block_time_ms,
         "--markets": world.markets,

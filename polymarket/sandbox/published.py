@@ -73,6 +73,15 @@ class Published:
             first = before.first_ms or operation.at_ms
             self._put(token, operation.block, replace(after, first_ms=first, last_ms=operation.at_ms))
 
+    def undo(self, above: int) -> None:
+        """Take back all that was published of blocks after that one, as a reorganised indexer does."""
+        del self.operations[bisect_right(self.operations, above, key=lambda operation: operation.block) :]
+        for token in list(self._blocks):
+            kept = bisect_right(self._blocks[token], above)
+            del self._blocks[token][kept:], self._views[token][kept:]
+            if not kept:
+                del self._blocks[token], self._views[token]
+
     def _step(self, operation: Operation, token: str, view: TokenView, directory: Directory) -> TokenView:
         change = operation.tokens[token]
         match operation.kind:

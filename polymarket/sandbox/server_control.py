@@ -61,6 +61,7 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     data_lag_blocks: int | None = None
     latency_ms: int | None = None
     first_frame_ms: int | None = None
+    logs_range_blocks: int | None = None
 
 
 class ControlApi:
@@ -225,6 +226,8 @@ class ControlApi:
             self._set_latency(max(0, command.latency_ms))
         if command.first_frame_ms is not None:
             self._sandbox.first_frame_ms = max(0, command.first_frame_ms)
+        if command.logs_range_blocks is not None:
+            self._sandbox.logs_range_blocks = max(1, command.logs_range_blocks)
         return {"page_size": self._sandbox.page_size, "data_lag_blocks": self._sandbox.data_lag_blocks}
 
 

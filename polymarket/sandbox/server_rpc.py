@@ -9,25 +9,23 @@ import msgspec
 from flask import Response, request
 
 from polymarket.sandbox import addresses
-from polymarket.sandbox.chain import GAS, Block, Receipt
+from polymarket.sandbox.chain import GAS, Block, Receipt, bloom_of
 from polymarket.sandbox.server_calls import Calls, ExecutionRevertedError
 from polymarket.sandbox.server_faults import met
+from polymarket.sandbox.server_logs import LogQuery, log_rows
+from polymarket.sandbox.server_rpc_errors import (
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    REVERTED,
+    SERVER_ERROR,
+    RpcError,
+    no_method,
+)
 from polymarket.sandbox.server_state import Route, Sandbox, answer
 
-_PARSE_ERROR, _INVALID_REQUEST, _NO_METHOD, _INVALID_PARAMS = -32700, -32600, -32601, -32602
-_SERVER_ERROR, _REVERTED = -32000, 3
 _CODE = "0x60806040"
 _NO_CODE = "0x"
-
-
-class RpcError(Exception):
-    """A JSON-RPC error."""
-
-    def __init__(self, code: int, message: str, data: str | None = None) -> None:
-        super().__init__(message)
-        self.body: dict[str, Any] = {"code": code, "message": message}
-        if data is not None:
-            self.body["data"] = data
 
 
 class RpcApi:
@@ -45,6 +43,7 @@ class RpcApi:
             "eth_getBlockByNumber": self._block_by_number,
             "eth_getBlockByHash": self._block_by_hash,
             "eth_getTransactionReceipt": self._receipt,
+            "eth_getLogs": self._logs,
             "eth_getCode": self._code,
             "eth_getBalance": lambda _address, tag="latest": hex(0 * self._at(tag).number),
             "eth_call": self._call,
@@ -58,14 +57,20 @@ class RpcApi:
         try:
             document = msgspec.json.decode(request.get_data())
         except msgspec.DecodeError:
-            return answer(_failure(None, RpcError(_PARSE_ERROR, "parse error")))
-        if isinstance(document, list):
-            return answer([self._one(call) for call in document])
-        return answer(self._one(document))
+            return answer(_failure(None, RpcError(PARSE_ERROR, "parse error")))
+        return answer(self.respond(document))
+
+    def respond(self, document: Any) -> Any:
+        """The answer to a decoded request, or to each of a batch."""
+        if not isinstance(document, list):
+            return self._one(document)
+        if not document:
+            return _failure(None, RpcError(INVALID_REQUEST, "empty batch"))
+        return [self._one(call) for call in document]
 
     def _one(self, call: Any) -> dict[str, Any]:
         if not isinstance(call, dict) or not isinstance(call.get("method"), str):
-            return _failure(None, RpcError(_INVALID_REQUEST, "invalid request"))
+            return _failure(None, RpcError(INVALID_REQUEST, "invalid request"))
         try:
             return {"jsonrpc": "2.0", "id": call.get("id"), "result": self._run(call["method"], call.get("params"))}
         except RpcError as error:
@@ -74,11 +79,11 @@ class RpcApi:
     def _run(self, name: str, params: Any) -> Any:
         method = self._methods.get(name)
         if method is None:
-            raise RpcError(_NO_METHOD, f"the method {name[:60]} does not exist/is not available")
+            raise no_method(name)
         try:
             return method(*(params or ()))
         except (TypeError, ValueError, KeyError, AttributeError):
-            raise RpcError(_INVALID_PARAMS, f"invalid params of {name}") from None
+            raise RpcError(INVALID_PARAMS, f"invalid params of {name}") from None
 
     def _chain_id(self) -> str:
         wrong = met("wrong_chain_id")
@@ -98,20 +103,39 @@ class RpcApi:
     def _at(self, tag: Any) -> Block:
         """The block of a tag, a number, or an EIP-1898 object; an error where it is unknown."""
         if isinstance(tag, dict):
-            known = self._by_hash(tag["blockHash"]) if "blockHash" in tag else self._numbered(tag["blockNumber"])
+            known = self._pinned(tag) if "blockHash" in tag else self._numbered(tag["blockNumber"])
         else:
             known = self._numbered(tag)
         if known is None:
-            raise RpcError(_SERVER_ERROR, "header not found")
+            raise RpcError(SERVER_ERROR, "header not found")
         return known
 
+    def _pinned(self, tag: dict[str, Any]) -> Block | None:
+        """The block of a hash; of one that a reorganisation dropped there is no state, as nodes say it."""
+        block_hash = str(tag["blockHash"])
+        if self._sandbox.world.chain.dropped(block_hash) is None:
+            return self._by_hash(block_hash)
+        text = "hash is not currently canonical" if tag.get("requireCanonical") else "header for hash not found"
+        raise RpcError(SERVER_ERROR, text)
+
     def _numbered(self, tag: str) -> Block | None:
-        chain, head = self._sandbox.world.chain, self._head()
-        behind = {"latest": 0, "pending": 0, "safe": 1, "finalized": self._sandbox.world.options.finality_blocks}
-        if tag == "earliest":
-            return chain.block(chain.first_number)
-        number = max(chain.first_number, head.number - behind[tag]) if tag in behind else int(tag, 16)
-        return chain.block(number) if number <= head.number else None
+        head, number = self._head(), self._number(tag)
+        return self._sandbox.world.chain.block(number) if number <= head.number else None
+
+    def _number(self, tag: str) -> int:
+        """The number that a tag stands for, or a hexadecimal one, of a block that the node may not have."""
+        world, head = self._sandbox.world, self._head().number
+        match tag:
+            case "latest" | "pending":
+                return head
+            case "safe":
+                return max(world.finalized(head), head - 1)
+            case "finalized":
+                return world.finalized(head)
+            case "earliest":
+                return world.chain.first_number
+            case _:
+                return int(tag, 16)
 
     def _by_hash(self, block_hash: str) -> Block | None:
         block = self._sandbox.world.chain.block_by_hash(block_hash)
@@ -130,6 +154,10 @@ class RpcApi:
         block = None if receipt is None else self._numbered(hex(receipt.block))
         return None if receipt is None or block is None else receipt_row(receipt, block)
 
+    def _logs(self, given: dict[str, Any]) -> list[dict[str, Any]]:
+        query = LogQuery(self._sandbox.world.chain, self._head(), self._number, self._by_hash)
+        return query.answer(given, self._sandbox.logs_range_blocks)
+
     def _code(self, address: str, tag: Any = "latest") -> str:
         calls = Calls(self._sandbox.world, self._at(tag), _hidden(address.lower()))
         return _CODE if calls.has_code(address.lower()) else _NO_CODE
@@ -141,7 +169,7 @@ class RpcApi:
             return "0x" + Calls(self._sandbox.world, self._at(tag), _hidden(target)).call(target, data).hex()
         except ExecutionRevertedError as error:
             reason = f"execution reverted: {error.reason}" if error.reason else "execution reverted"
-            raise RpcError(_REVERTED, reason, "0x" + error.data.hex()) from None
+            raise RpcError(REVERTED, reason, "0x" + error.data.hex()) from None
 
 
 def block_row(block: Block) -> dict[str, Any]:
@@ -187,8 +215,8 @@ def receipt_row(receipt: Receipt, block: Block) -> dict[str, Any]:
         "gasUsed": hex(GAS),
         "cumulativeGasUsed": hex(GAS * (receipt.index + 1)),
         "effectiveGasPrice": hex(int.from_bytes(block.header[15], "big")),
-        "logsBloom": _data(block.header[6]),
-        "logs": [],
+        "logsBloom": _data(bloom_of([receipt])),
+        "logs": log_rows(receipt, block),
     }
 
 

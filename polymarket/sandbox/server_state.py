@@ -86,6 +86,7 @@ class Sandbox:
         self.page_size = server.page_size
         self.data_lag_blocks = server.data_lag_blocks
         self.first_frame_ms = server.first_frame_ms
+        self.logs_range_blocks = server.logs_range_blocks
         self.base_url = ""
         self.world: World
         self.credentials: dict[str, Credentials]

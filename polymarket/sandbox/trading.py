@@ -91,7 +91,8 @@ class Settlement:
     one with another hash (RETRYING); the hash of the first is shown from the match on, as ``hash_at_match`` does it
     for others. After that a ``stuck`` one stays as it is until somebody changes that; ``fail`` lets the last
     transaction fail too. What fails reverts in its block, or where ``dropped`` never reaches one. ``unbroadcast`` lets
-    REST list it as MATCHED_NOT_BROADCASTED until its first transaction.
+    REST list it as MATCHED_NOT_BROADCASTED until its first transaction. ``again`` marks a match that a reorganisation
+    took out of its block: its transaction is sent again as it was, for block ``not_before`` or a later one.
     """
 
     delay_blocks: int = 0
@@ -101,6 +102,8 @@ class Settlement:
     dropped: bool = False
     hash_at_match: bool = False
     unbroadcast: bool = False
+    again: bool = False
+    not_before: int = 0
 
 
 @dataclass(kw_only=True)

@@ -9,53 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from polymarket.sandbox import addresses, contracts
-from polymarket.sandbox.books import (
-    PUSD,
-    USDC_E,
-    WCOL,
-    Books,
-    Operation,
-    fills_of,
-    leg_cash,
-    taker_cash,
-    trade_operation,
-)
+from polymarket.sandbox import addresses
+from polymarket.sandbox.books import PUSD, USDC_E, WCOL, Books, Operation, fills_of
 from polymarket.sandbox.chain import COIN, Chain, RevertedError, Transaction
-from polymarket.sandbox.contracts import Payment
 from polymarket.sandbox.exchange import Exchange
 from polymarket.sandbox.feed import Feed
 from polymarket.sandbox.markets import Directory, Market
 from polymarket.sandbox.names import Names
 from polymarket.sandbox.options import WorldOptions
 from polymarket.sandbox.published import Published
-from polymarket.sandbox.trading import (
-    BUY,
-    CONFIRMED,
-    FAILED,
-    MATCHED,
-    MINED,
-    RETRYING,
-    SELL,
-    Order,
-    OrderTerms,
-    Party,
-    Settlement,
-    Trade,
-)
+from polymarket.sandbox.settling import Settlements
+from polymarket.sandbox.trading import BUY, SELL, Order, OrderTerms, Party, Settlement, Trade
 
 LONGEST_LEAP = 5_000
 _FIRST_BLOCK = 80_000_000
 _MS_PER_S = 1000
-_TARGETS = {
-    "DEPOSIT": addresses.PUSD,
-    "SPLIT": addresses.CTF_ADAPTER,
-    "MERGE": addresses.CTF_ADAPTER,
-    "REDEEM": addresses.CTF_ADAPTER,
-    "CONVERSION": addresses.NEG_RISK_CTF_ADAPTER,
-    "TRANSFER": addresses.CONDITIONAL_TOKENS,
-    "RESOLUTION": addresses.ORACLE,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +46,10 @@ class Submission:
     apply: Callable[[int, int], Operation | None]
 
 
+Inclusion = Submission | Trade | Transaction
+"""What stands in a block: a submission, a settled match, or a match's transaction that reverted."""
+
+
 class World:
     """Everything there is. Built empty; ``genesis.populate`` gives it markets, traders and the wallet's history."""
 
@@ -97,8 +69,12 @@ class World:
         self.now_ms = now_ms
         self.refused: dict[str, str] = {}
         self.after_block: Callable[[World], None] | None = None
+        self.settlements = Settlements(self)
+        self.included: list[tuple[int, Inclusion]] = []
+        self.returning: dict[int, list[Submission | Transaction]] = {}
+        self.returns_until = 0
         self._waiting: list[Submission] = []
-        self._unconfirmed: list[Trade] = []
+        self._finalized = self.chain.first_number
         self._next_block_ms = now_ms
 
     def advance(self, now_ms: int) -> int:
@@ -122,10 +98,10 @@ class World:
         for _ in range(blocks):
             self._produce(self.now_ms)
 
-    def submit(self, kind: str, apply: Callable[[int, int], Operation | None]) -> str:
-        """Send a transaction; the next block takes it. Returns its hash."""
+    def submit(self, target: str, apply: Callable[[int, int], Operation | None], sender: str = "") -> str:
+        """Send a transaction to a contract, from the wallet's signer unless said; the next block takes it. Its hash."""
         sent = Transaction(
-            hash=self.names.hash32("transaction"), sender=self.wallet.signer_address.lower(), target=_TARGETS[kind]
+            hash=self.names.hash32("transaction"), sender=sender or self.wallet.signer_address.lower(), target=target
         )
         self._waiting.append(Submission(transaction=sent, apply=apply))
         return sent.hash
@@ -136,9 +112,11 @@ class World:
         """Place an order now. Raises ``OrderRefusedError`` with the exchange's text."""
         return self.exchange.place(party, terms, self.now_ms, order_id, settlement)
 
-    def finalized(self) -> int:
-        """Number of the finalized block."""
-        return max(self.chain.first_number, self.chain.head.number - self.options.finality_blocks)
+    def finalized(self, head: int | None = None) -> int:
+        """Number of the finalized block, which never goes back; of a node whose head is an older block, its own."""
+        if head is None or head == self.chain.head.number:
+            return self._finalized
+        return max(self.chain.first_number, head - self.options.finality_blocks)
 
     def balance(self, market: Market, token: str, at: int | None = None) -> int:
         """The wallet's shares of a token after block ``at``, or after the latest one."""
@@ -156,130 +134,57 @@ class World:
         everybody = (self.wallet.strategy, self.wallet.other, *self.traders, *self.makers)
         return {party.owner: party for party in everybody}
 
-    def _produce(self, at_ms: int) -> None:
-        """Build one block: what waits, then the matches, then confirmations, expiries and whoever acts after it."""
-        self.now_ms = max(self.now_ms, at_ms)
+    def build(self, at_ms: int) -> None:
+        """Build one block of that time: what comes back, what waits, then the matches, then confirmations.
+
+        While a reorganisation's transactions come back, what was sent later waits behind the last of them.
+        """
         number = self.chain.building
-        waiting, self._waiting = self._waiting, []
-        for submission in waiting:
-            self._include(submission, number)
-        for trade in list(self.exchange.unsettled.values()):
-            self._progress(trade, number)
-        self.chain.seal(self.now_ms // _MS_PER_S)
-        self._confirm(number)
+        for one in self.returning.pop(number, []):
+            self._include(one, number, at_ms)
+        if number > self.returns_until:
+            waiting, self._waiting = self._waiting, []
+            for submission in waiting:
+                self._include(submission, number, at_ms)
+        self.settlements.progress(number, at_ms)
+        self.chain.seal(at_ms // _MS_PER_S)
+        self._finalized = max(self._finalized, number - self.options.finality_blocks)
+        self.included = [row for row in self.included if row[0] > self._finalized]
+        self.settlements.confirm(number)
+
+    def note(self, what: Inclusion, operation: Operation | None = None) -> None:
+        """Something stands in the block being built; the operation is what it did to the wallet."""
+        self.included.append((self.chain.building, what))
+        if operation is not None:
+            self.books.record(operation)
+            self.published.record(operation, self.directory)
+
+    def stand_reverted(self, sent: Transaction) -> None:
+        """A match's transaction stands in the block being built and did nothing."""
+        self.chain.revert(sent)
+        self.note(sent)
+
+    def _produce(self, at_ms: int) -> None:
+        """One block, then expiries and whoever acts after it."""
+        self.now_ms = max(self.now_ms, at_ms)
+        self.build(self.now_ms)
         self.exchange.expire(self.now_ms)
         if self.after_block is not None:
             self.after_block(self)
 
-    def _include(self, submission: Submission, number: int) -> None:
-        sent = submission.transaction
+    def _include(self, one: Submission | Transaction, number: int, at_ms: int) -> None:
+        if isinstance(one, Transaction):
+            self.stand_reverted(one)
+            return
+        sent = one.transaction
+        operation = None
         try:
             with self.chain.transaction(sent):
-                operation = submission.apply(number, self.now_ms)
+                operation = one.apply(number, at_ms)
         except RevertedError as error:
             self.chain.revert(sent)
             self.refused[sent.hash] = str(error)
-            return
-        if operation is not None:
-            self._record(operation)
-
-    def _progress(self, trade: Trade, number: int) -> None:
-        """Bring an unsettled match one block further, as its settlement says."""
-        plan = trade.settlement
-        if plan.delay_blocks > 0:
-            plan.delay_blocks -= 1
-        elif plan.retries > 0:
-            plan.retries -= 1
-            sent = self._send(trade)
-            trade.transaction_hash = sent.hash
-            if not plan.dropped:
-                self.chain.revert(sent)
-            self._become(trade, RETRYING)
-        elif not plan.stuck:
-            del self.exchange.unsettled[trade.trade_id]
-            self._settle(trade, number)
-
-    def _send(self, trade: Trade) -> Transaction:
-        """The next transaction of a match: the one that was announced with the match, after that each a new one."""
-        announced = trade.transaction_hash if trade.status == MATCHED else ""
-        neg_risk = self.directory.by_token[trade.token].neg_risk
-        return Transaction(
-            hash=announced or self.names.hash32("transaction"),
-            sender=addresses.SETTLEMENT_OPERATOR,
-            target=addresses.NEG_RISK_EXCHANGE if neg_risk else addresses.EXCHANGE,
-        )
-
-    def _settle(self, trade: Trade, number: int) -> None:
-        """The last transaction of a match: MINED, or FAILED where it is to fail or somebody could not deliver."""
-        sent, plan = self._send(trade), trade.settlement
-        market = self.directory.by_token[trade.token]
-        try:
-            with self.chain.transaction(sent):
-                self._fund_others(trade)
-                contracts.settle(self.chain, market, payments_of(trade), fail=plan.fail)
-        except RevertedError as error:
-            if not plan.dropped:
-                trade.transaction_hash = sent.hash
-                self.chain.revert(sent)
-            trade.error = str(error)
-            self._become(trade, FAILED)
-            return
-        trade.block, trade.transaction_hash = number, sent.hash
-        self._become(trade, MINED)
-        self._unconfirmed.append(trade)
-        if self.wallet.address in trade.parties:
-            self._record(trade_operation(trade, self.wallet.address, number, self.now_ms))
-
-    def _become(self, trade: Trade, status: str) -> None:
-        trade.status, trade.updated_ms = status, self.now_ms
-        self.feed.trade(trade)
-
-    def _record(self, operation: Operation) -> None:
-        self.books.record(operation)
-        self.published.record(operation, self.directory)
-
-    def _confirm(self, head: int) -> None:
-        deep = [trade for trade in self._unconfirmed if (trade.block or head) <= head - self.options.confirm_blocks]
-        for trade in deep:
-            self._become(trade, CONFIRMED)
-        self._unconfirmed = [trade for trade in self._unconfirmed if trade.status != CONFIRMED]
-
-    def _fund_others(self, trade: Trade) -> None:
-        """Everybody but the wallet has enough money: what they lack comes in by a deposit, shares by a split."""
-        market = self.directory.by_token[trade.token]
-        payments = [payment for payment in payments_of(trade) if payment.holder != self.wallet.address]
-        for holder, token in dict.fromkeys((payment.holder, payment.token) for payment in payments):
-            given = -sum(p.shares for p in payments if (p.holder, p.token) == (holder, token))
-            lacking = given - self.chain.balance(market.token_contract, holder, int(token))
-            if lacking > 0:
-                contracts.deposit(self.chain, holder, lacking)
-                contracts.split(self.chain, holder, market, lacking)
-        for holder in dict.fromkeys(payment.holder for payment in payments):
-            paid = sum(max(p.cash + p.fee, 0) for p in payments if p.holder == holder)
-            lacking = paid - self.chain.balance(addresses.PUSD, holder)
-            if lacking > 0:
-                contracts.deposit(self.chain, holder, lacking)
-
-
-def payments_of(trade: Trade) -> list[Payment]:
-    """What each party of a match gives and takes: every maker leg, and the taker over all of them."""
-    found = [
-        Payment(
-            holder=leg.party.address,
-            token=leg.token,
-            shares=leg.size if leg.side == BUY else -leg.size,
-            cash=leg_cash(leg),
-        )
-        for leg in trade.legs
-    ]
-    taker = Payment(
-        holder=trade.taker.address,
-        token=trade.token,
-        shares=trade.size if trade.side == BUY else -trade.size,
-        cash=taker_cash(trade),
-        fee=trade.taker_fee,
-    )
-    return [*found, taker]
+        self.note(one, operation)
 
 
 def in_flight(world: World, token: str) -> int:

@@ -16,7 +16,8 @@ from wsproto.events import TextMessage
 from messages.stream import StreamClosed, StreamEvents, StreamMessage, StreamOpened
 
 M = TypeVar("M", StreamOpened, StreamEvents, StreamClosed)
-DEADLINE_S = 20
+DEADLINE_S = 60
+"""Generous for a loaded machine; what comes needs milliseconds."""
 
 
 class Peer:

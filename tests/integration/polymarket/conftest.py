@@ -142,12 +142,13 @@ class Streams:
     def __init__(self, url: str) -> None:
         self.url = url
         self.jitter: Callable[[float], float] = Jitter()
+        self.clock = now_ms
         self._made: list[PolymarketUserStream] = []
 
     def make(self, url: str = "", **timings: Any) -> PolymarketUserStream:
         wallet = msgspec.structs.replace(SETTINGS.wallets[0], credentials=CREDENTIALS)
         settings = msgspec.structs.replace(SETTINGS, user_ws_url=url or self.url, wallets=(wallet,))
-        stream = PolymarketUserStream(settings, "main", now_ms, StreamTimings(**timings), self.jitter)
+        stream = PolymarketUserStream(settings, "main", self.clock, StreamTimings(**timings), self.jitter)
         self._made.append(stream)
         return stream
 

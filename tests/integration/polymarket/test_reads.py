@@ -28,6 +28,7 @@ from polymarket.reading import ReadResult
 from polymarket.reads import PolymarketReads
 from polymarket.settings import PolymarketSettings
 from portfolio.facts import FailureKind, Source
+from tests.integration.polymarket.channel import DEADLINE_S
 from tests.integration.polymarket.conftest import Connection, Server, now_ms
 from tests.unit.polymarket.script import order_row
 
@@ -55,7 +56,7 @@ class Inbox:
 
     def wait(self, count: int = 1) -> list[ReadResult]:
         while len(self.replies) < count:
-            assert self._more.wait(10), "no reply came"
+            assert self._more.wait(DEADLINE_S), "no reply came"
             self._more.clear()
         return self.replies
 

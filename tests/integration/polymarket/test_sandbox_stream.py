@@ -103,7 +103,8 @@ def test_credentials_that_the_exchange_does_not_know_are_named_after_three_attem
     wrong = msgspec.structs.replace(wallet.credentials, passphrase=Secret("wrong"))
     settings = msgspec.structs.replace(settings, wallets=(msgspec.structs.replace(wallet, credentials=wrong),))
     receiver = Receiver()
-    stream = PolymarketUserStream(settings, "main", now_ms, jitter=Jitter())
+    # With a clock that stands still every close comes within a second of subscribing.
+    stream = PolymarketUserStream(settings, "main", lambda: 0, jitter=Jitter())
     stream.open(receiver)
     assert "credentials of wallet 'main'" in receiver.wait(StreamClosed, 3)[2].reason
     stream.close()

@@ -17,7 +17,7 @@ from wsproto.events import Ping, TextMessage
 from messages.stream import StreamClosed, StreamEvents, StreamMessage, StreamOpened
 from polymarket.user_stream import full_jitter
 from portfolio.facts import OrderMessage, TradeMessage
-from tests.integration.polymarket.channel import Channel, Peer, Receiver, until
+from tests.integration.polymarket.channel import DEADLINE_S, Channel, Peer, Receiver, until
 from tests.integration.polymarket.conftest import Streams, now_ms
 from tests.unit.polymarket.script import order_row, trade_row
 
@@ -124,14 +124,14 @@ def test_a_receiver_is_never_called_before_it_has_returned(channel: Channel, str
 
 def test_answers_to_pings_keep_a_connection_on_which_nothing_happens(channel: Channel, streams: Streams) -> None:
     receiver = Receiver()
-    streams.make(ping_s=0.02, stale_s=1.5).open(receiver)
-    until(lambda: channel.peers and channel.peers[0].pings >= 100)
+    streams.make(ping_s=0.02, stale_s=3).open(receiver)
+    until(lambda: channel.peers and channel.peers[0].pings >= 200)
     assert [type(message) for message in receiver.messages] == [StreamOpened]
 
 
 def test_a_quiet_connection_outlives_the_patience_that_connecting_had(channel: Channel, streams: Streams) -> None:
     receiver = Receiver()
-    streams.make(connect_s=0.5, ping_s=0.7).open(receiver)
+    streams.make(connect_s=1, ping_s=1.2).open(receiver)
     until(lambda: channel.peers and channel.peers[0].pings >= 2)
     assert [type(message) for message in receiver.messages] == [StreamOpened]
 
@@ -164,7 +164,7 @@ def test_pings_of_the_protocol_are_answered_and_are_a_sign_of_life(channel: Chan
     beats = gevent.event.Event()
 
     def serve(peer: Peer) -> None:
-        for _ in range(100):
+        for _ in range(200):
             peer.socket.sock.sendall(peer.socket.ws.send(Ping()))
             peer.socket.pong_received = False
             until(lambda: peer.socket.pong_received)
@@ -174,8 +174,8 @@ def test_pings_of_the_protocol_are_answered_and_are_a_sign_of_life(channel: Chan
 
     channel.serve = serve
     receiver = Receiver()
-    streams.make(stale_s=1.5).open(receiver)
-    assert beats.wait(20)
+    streams.make(stale_s=3).open(receiver)
+    assert beats.wait(DEADLINE_S)
     assert [type(message) for message in receiver.messages] == [StreamOpened]
 
 
@@ -183,10 +183,10 @@ def test_pings_of_the_protocol_are_answered_and_are_a_sign_of_life(channel: Chan
 def test_a_server_that_falls_silent_is_given_up_and_dialled_again(channel: Channel, streams: Streams) -> None:
     channel.serve = Peer.listen
     receiver = Receiver()
-    streams.make(ping_s=0.02, stale_s=0.2).open(receiver)
+    streams.make(ping_s=0.02, stale_s=0.5).open(receiver)
     receiver.wait(StreamOpened, 2)
     assert channel.peers[0].pings >= 1
-    assert receiver.of(StreamClosed)[0].reason == "nothing was heard for 0.2 s, not even a PONG"
+    assert receiver.of(StreamClosed)[0].reason == "nothing was heard for 0.5 s, not even a PONG"
     assert [(type(message), message.connection) for message in receiver.messages[:3]] == [
         (StreamOpened, 1),
         (StreamClosed, 1),
@@ -309,11 +309,11 @@ def test_close_leaves_a_delivery_under_way_undisturbed(channel: Channel, streams
 
     stream = streams.make()
     stream.open(slow)
-    assert begun.wait(20)
+    assert begun.wait(DEADLINE_S)
     stream.close()
     gevent.sleep(0)
     go_on.set()
-    assert ended.wait(20)
+    assert ended.wait(DEADLINE_S)
     until(lambda: not channel.peers[0].socket.connected)
 
 
@@ -329,7 +329,7 @@ def test_close_ends_a_wait_between_connections(channel: Channel, streams: Stream
     receiver = Receiver()
     stream = streams.make()
     stream.open(receiver)
-    assert waiting.wait(20)
+    assert waiting.wait(DEADLINE_S)
     stream.reconnect("a wait is not cut short")
     stream.close()
     assert stream._greenlet is not None

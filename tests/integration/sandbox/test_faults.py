@@ -85,7 +85,7 @@ def test_down_of_all_takes_every_api_but_the_control_port(still: SandboxProcess)
 def test_slow_lets_a_client_run_into_its_time_out(still: SandboxProcess) -> None:
     fault = still.control.add_fault(FaultSpec(target="clob", kind="slow", latency_ms=30_000, count=1))
     with pytest.raises(requests.Timeout):
-        ask(still, "clob", timeout_s=0.2)
+        ask(still, "clob", timeout_s=1)
     assert still.control.hits(fault) == 1
     assert ask(still, "clob").status_code == 200
 
@@ -244,6 +244,38 @@ def test_a_contract_is_not_there(still: SandboxProcess) -> None:
         assert rpc(still, "eth_getCode", there, "latest")["result"] != "0x"
         assert still.control.hits(fault) == 2
     assert rpc(still, "eth_getCode", gone, "latest")["result"] != "0x"
+
+
+@shows("rpc_logs_refused")
+def test_a_node_can_serve_no_logs(still: SandboxProcess) -> None:
+    with still.control.playing(FaultSpec(target="rpc", kind="rpc_logs_refused")) as fault:
+        refused = rpc(still, "eth_getLogs", {"fromBlock": "latest"})["error"]
+        assert (refused["code"], "eth_getLogs" in refused["message"]) == (-32601, True)
+        assert "result" in rpc(still, "eth_blockNumber")
+        assert still.control.hits(fault) == 1
+    assert rpc(still, "eth_getLogs", {"fromBlock": "latest"})["result"] == []
+
+
+@shows("rpc_logs_pruned")
+def test_a_node_can_have_lost_its_older_logs(still: SandboxProcess) -> None:
+    head = still.control.time().head
+    with still.control.playing(FaultSpec(target="rpc", kind="rpc_logs_pruned", blocks=10)) as fault:
+        assert "result" in rpc(still, "eth_getLogs", {"fromBlock": hex(head - 9), "toBlock": "latest"})
+        assert still.control.hits(fault) == 0
+        old = rpc(still, "eth_getBlockByNumber", hex(head - 10), False)["result"]["hash"]
+        for asked in ({"fromBlock": hex(head - 10), "toBlock": "latest"}, {"blockHash": old}):
+            error = rpc(still, "eth_getLogs", asked)["error"]
+            assert error == {"code": -32701, "message": "History has been pruned for this block"}
+        assert still.control.hits(fault) == 2
+
+
+def test_a_node_can_keep_logs_back_without_a_word(still: SandboxProcess) -> None:
+    whole = {"fromBlock": "earliest", "toBlock": "latest"}
+    everything = rpc(still, "eth_getLogs", whole)["result"]
+    with still.control.playing(FaultSpec(target="rpc", kind="half_rows", path="eth_getLogs")) as fault:
+        assert rpc(still, "eth_getLogs", whole)["result"] == everything[: len(everything) // 2]
+        assert still.control.hits(fault) == 1
+    assert rpc(still, "eth_getLogs", whole)["result"] == everything
 
 
 def test_a_fault_can_be_narrowed_to_a_path_and_to_a_method(still: SandboxProcess) -> None:

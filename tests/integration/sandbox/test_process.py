@@ -57,7 +57,7 @@ def test_it_prints_one_line_of_json_and_ends_in_order_on_sigint() -> None:
         assert requests.get(info["clob_url"] + "/ok", timeout=TIMEOUT_S).json() == "OK"
         assert info["seed"] == 3
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=TIMEOUT_S) == 0
         assert (process.stdout.read(), process.stderr.read()) == (b"", b"")
 
 

@@ -21,7 +21,7 @@ from tests.integration.sandbox.conftest import clob_get
 
 pytestmark = pytest.mark.req("X-07", "L-30")
 
-LATENCY_MS = 1_000
+LATENCY_MS = 2_000
 
 # What each kind is shown by; the last test checks that none is forgotten.
 SHOWN_BY: dict[str, str] = {}

@@ -84,7 +84,7 @@ def test_a_conversion_fee_goes_to_the_vault_in_shares_and_cash(here: World) -> N
     vault = addresses.NEG_RISK_FEE_VAULT
     assert here.balance(third, third.tokens[0]) == 249_500_000
     assert here.chain.balance(third.token_contract, vault, int(third.tokens[0])) == 500_000
-    assert here.chain.balance(addresses.PUSD, vault) == 500_000
+    assert here.chain.balance(addresses.USDC_E, vault) == 500_000
     check_conservation(here, here.chain.head.number)
     check_books(here)
 

@@ -22,7 +22,7 @@ from tests.unit.sandbox.worlds import world
 pytestmark = pytest.mark.req("X-07")
 
 ONE, OTHER = "0xaa", "0xbb"
-DEADLINE_S = 5
+DEADLINE_S = 60
 
 
 def until(look: Callable[[], bool]) -> None:

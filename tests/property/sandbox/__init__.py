@@ -1,0 +1,1 @@
+"""Properties of the sandbox, which is the oracle of other tests."""
