@@ -16,9 +16,13 @@ SOURCES := $(wildcard $(addsuffix /*.py,actors messages polymarket portfolio ser
 PACKAGES := actors benchmarks messages polymarket portfolio service storage tests setup.py bin/portfolio-sync bin/polytraders
 # gevent must patch before pytest imports anything; a conftest is too late.
 PATCHED := $(BIN)/python -m gevent.monkey --module
+# Two processes test at a time and take about as long: one these folders, the other all that is in none of them.
+WHOLE := tests/evm tests/integration/service tests/system
+TEST_GROUPS := test-whole test-rest
+TEST_LOGS := .pytest_cache
 say = @printf '\033[1m%s\033[0m\n' '$(1)' >&2
 
-.PHONY: help demo test check format-check lint types contracts audit coverage-gates bench docs mutants lock
+.PHONY: help demo test $(TEST_GROUPS) check format-check lint types contracts audit coverage-gates bench docs mutants lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -29,10 +33,26 @@ demo: $(STAMP) ## sandbox and service with a live view; CYCLES=5 SEED=7 STORAGE=
 		$(if $(STORAGE),--storage '$(STORAGE)')
 
 test: $(STAMP) ## every test under gevent; ARGS='-k neg_risk' selects; COVERAGE=1 keeps the data for check
-	$(call say,test: unit, property, architecture, replay, acceptance and integration tests)
-	@$(if $(COVERAGE),rm -f .coverage; $(MAKE) .coverage,$(PATCHED) pytest $(ARGS))
+	$(call say,test: all tests or those that ARGS selects)
+	@$(if $(COVERAGE),rm -f .coverage; $(MAKE) .coverage,$(call RUN_TESTS))
 
-check: format-check lint types contracts audit coverage-gates ## format, lint, types, import contracts, lock, coverage
+# A selection runs in one process. Else the first group is shown as it goes and the second behind it, each to its end;
+# what failed in either is named once more.
+define RUN_TESTS
+$(if $(ARGS),$(PATCHED) $(1) pytest $(ARGS),mkdir -p $(TEST_LOGS); status=0; \
+	$(MAKE) --jobs=2 --keep-going TRACED='$(1)' $(TEST_GROUPS) || status=$$?; cat $(TEST_LOGS)/test-rest.log; \
+	((status == 0)) || grep -hE '^(FAILED|ERROR) ' $(TEST_GROUPS:%=$(TEST_LOGS)/%.log); exit $$status)
+endef
+
+test-whole:
+	@$(PATCHED) $(TRACED) pytest $(WHOLE) 2>&1 | tee -i $(TEST_LOGS)/$@.log
+
+test-rest:
+	@$(PATCHED) $(TRACED) pytest tests $(WHOLE:%=--ignore=%) >$(TEST_LOGS)/$@.log 2>&1
+
+check: $(STAMP) ## format, lint, types, import contracts, lock, coverage
+	@$(MAKE) --jobs=2 --output-sync=target format-check lint types contracts audit
+	@$(MAKE) coverage-gates
 	$(call say,check: all passed)
 
 format-check: $(STAMP)
@@ -65,7 +85,7 @@ coverage-gates: .coverage
 .coverage: $(SOURCES) setup.cfg requirements.lock | $(STAMP)
 	$(call say,test: all tests under coverage)
 	@rm -f .coverage .coverage.*
-	@$(PATCHED) coverage run -m pytest $(ARGS)
+	@$(call RUN_TESTS,coverage run -m)
 	@$(BIN)/coverage combine --quiet
 
 bench: $(STAMP) ## measure against floor and peers; NAMES='cycle-50 memory' JSON=1

@@ -13,7 +13,7 @@ import msgspec
 from actors.base import System
 from actors.board import Board, Ended, shown_after
 from actors.directory import NEED_PREFIX, Ensure
-from actors.gathering import METADATA_KEYS, Cycle
+from actors.gathering import NOTED, Cycle
 from actors.learning import LearningStages
 from actors.ports import ExternalReads
 from actors.stages import CoordinatorSettings
@@ -181,7 +181,7 @@ class SyncCoordinator(LearningStages):
             self._learn(message.answer.markets)
         elif isinstance(message.answer, LogsAnswer) and message.certificate.verdict is Verdict.COMPLETE:
             self._logged(running, message.answer)
-        elif message.certificate.verdict is Verdict.COMPLETE and key not in METADATA_KEYS:
+        elif message.certificate.verdict is Verdict.COMPLETE and key not in NOTED:
             running.believe(message.answer, message.certificate)
             if key == "balances" and running.balances is not None:
                 self._directory.hand_out_counts(running.images, running.balances.question_counts)

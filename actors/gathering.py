@@ -19,12 +19,10 @@ from portfolio.readings import Logs, Readings
 from portfolio.thresholds import stale_limit_ms
 from portfolio.views import MarketImage, OrderFate
 
-METADATA_KEYS = frozenset({"markets", "refresh"})
-"""Questions about metadata: what is missing is noted, the cycle goes on."""
-
-
 LOGS_KEY = "logs"
-"""The question about the chain's logs: without them causes are inferred (R-05)."""
+
+NOTED = {"markets": "", "refresh": "", LOGS_KEY: "; causes are inferred"}
+"""Questions that a cycle goes on without an answer to, and what follows from it; both are noted (R-05)."""
 
 
 class Stage(enum.Enum):
@@ -113,10 +111,8 @@ class Cycle:
             self.balances = None
         elif key == "positions":
             self.data_failure = sentence
-        elif key in METADATA_KEYS:
-            self.notes.append(sentence)
-        elif key == LOGS_KEY:
-            self.notes.append(f"{sentence}; causes are inferred")
+        elif key in NOTED:
+            self.notes.append(sentence + NOTED[key])
         else:
             self.clob_failure = self.clob_failure or sentence
 
@@ -137,12 +133,6 @@ class Cycle:
                     self.clob_failure = f"the list of open orders lacked {order_id}, which is live: it was partial"
             case _:
                 self.notes.append(f"an answer of kind {type(answer).__name__} was not asked for")
-
-    def planned(self, plan: Plan) -> Plan:
-        """Everything was compared; what the plan doubts is noted."""
-        self.plan = plan
-        self.notes.extend([plan.doubt] if plan.doubt else [])
-        return plan
 
     def give_up(self) -> None:
         """Wait for nobody any longer; what did not answer is named."""

@@ -137,9 +137,8 @@ class CycleStages(DecidingActor):
         running.stage = Stage.PIN
         self._ask(running, "balances", running.pinning_read(self._state.wallet))
 
-    def _ask_witnesses(self, running: Cycle, now_ms: int) -> None:
+    def _ask_witnesses(self, running: Cycle, _now_ms: int) -> None:
         running.stage = Stage.WITNESSES
-        del now_ms
         self._ask(running, "positions", ReadPositions(wallet=self._state.wallet))
         self._ask(running, "orders", ReadOpenOrders(wallet=self._state.wallet))
         if (logs := self._followed.first_read(self._state.wallet, running)) is not None:
@@ -198,7 +197,8 @@ class CycleStages(DecidingActor):
             self._judge(running, now_ms)
             return
         images, readings, frame = running.sorted_images(), running.readings(), self._settings.frame(running)
-        plan = running.planned(cycle.plan(images, readings, frame, self._wallet_with_unknown(running)))
+        running.plan = plan = cycle.plan(images, readings, frame, self._wallet_with_unknown(running))
+        running.notes.extend(filter(None, [plan.doubt]))
         running.awaiting = {f"view:{market_id}" for market_id in plan.views}
         for market_id, view in plan.views.items():
             self.tell(market_address(self._state.wallet, market_id), view)

@@ -17,8 +17,17 @@ from messages.addresses import coordinator_address
 from messages.cycle import SyncAsked
 from portfolio.facts import OrderStatus, TradeStatus
 from tests.acceptance.worlds import SHARE, worth
+from tests.support.measuring import unmeasured
 from tests.support.moves import FOREIGN_KEY, Deal, fill_order, merge, move, trade
 from tests.support.system import WALLET, Build, Harness
+
+
+@pytest.fixture(autouse=True)
+def _unmeasured() -> Iterator[None]:
+    """Hundreds of processes that all do the same; other tests measure it."""
+    with unmeasured():
+        yield
+
 
 CYCLES = 3
 """Cycles per chapter: enough for two looks at what it changed, wherever the crash falls."""

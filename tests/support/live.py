@@ -27,9 +27,9 @@ from service.demo.folder import world_text
 
 ROOT = Path(__file__).parents[2]
 WALLET = "main"
-READY_WITHIN_S = 60.0
-STOP_WITHIN_S = 30.0
-COMMAND_WITHIN_S = 60.0
+READY_WITHIN_S = 120.0
+STOP_WITHIN_S = 60.0
+COMMAND_WITHIN_S = 120.0
 _LOOK_EVERY_S = 0.01
 _UNQUIET = ("pending_count", "delta_count", "cash_unexplained")
 

@@ -108,7 +108,9 @@ def test_a_fault_within_the_budget_of_repetitions_is_not_felt(stage: Stage, kind
 
     (report,) = case.cycles(1)
 
-    assert (report["status"], report["delta_count"]) == ("ok", 1)
+    assert report["status"] == "ok"
+    # Not this report's count: a cycle of the interval may have been the one.
+    assert case.deltas() == [case.order_gone(NEIGHBOUR)]
     assert case.control.clear_faults()[0].hits == 2
     assert case.books_agree()
 

@@ -25,7 +25,7 @@ from tests.system.following import BLOCK_MS, Following
 from tests.system.intake import Intake, Step
 from tests.system.watching import AlertReceiver, Watch
 
-EACH, KILLS_MAX = 6, 45
+EACH, KILLS_MAX = 6, 60
 STRIKE_WITHIN_S = 8.0
 MARKETS = (0, 1)
 PLENTY = 50_000_000

@@ -104,7 +104,9 @@ def test_a_fill_of_a_resting_order_is_in_the_books_in_flight_and_then_settled(st
         stage.blocks(6)
         (row,) = until(lambda: _in_state(stage, trade, "SETTLED"), "its settlement")
         assert (row["settled_micro"], row["in_flight_micro"]) == (7_000_003, 0)
-        assert stage.seen(trade) == {(status, "stream") for status in ("MATCHED", "RETRYING", "MINED", "CONFIRMED")}
+        told = {(status, "stream") for status in ("MATCHED", "RETRYING", "MINED", "CONFIRMED")}
+        until(lambda: stage.seen(trade) >= told, "every sight of it")
+        assert stage.seen(trade) == told
     stage.agree()
 
 
@@ -240,14 +242,18 @@ def test_messages_that_are_spoiled_change_nothing_in_the_end(
         stage.ended()
         until(stage.all_booked, "every fill")
         assert stage.control.hits(playing) > 0
+        # Now, for of what happens from here on a cycle may tell first.
+        fresh = [row for key, row in stage.fills().items() if key not in known and row["trade_id"] != PROVISIONAL]
+        assert len(fresh) >= 3 * FILLS_OF_A_BURST
+        assert {row["first_seen_by"] for row in fresh} == {"stream"}
+        assert stage.connections() == opened
 
     stage.agree()
 
-    fresh = [row for key, row in stage.fills().items() if key not in known and row["trade_id"] != PROVISIONAL]
-    assert len(fresh) >= 3 * FILLS_OF_A_BURST
-    assert {row["first_seen_by"] for row in fresh} == {"stream"}
-    assert stage.connections() == opened
-    assert (_counted(metrics, "stream_row_rejected") > rejected) == (played.kind == "ws_garbage")
+    if played.kind == "ws_garbage":
+        until(lambda: _counted(metrics, "stream_row_rejected") > rejected, "the count of refused rows")
+    else:
+        assert _counted(metrics, "stream_row_rejected") == rejected
 
 
 @pytest.mark.req("L-30", "L-01", "L-17", "S-20")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from actors.coordinator import EXTRA_CYCLE_MS
 from polymarket.sandbox.actions import ExternalTrade, Redeem, Resolve, TransferOut
 from polymarket.sandbox.faults import FaultSpec
 from polymarket.sandbox.options import WorldOptions
 from polymarket.sandbox.process import SandboxProcess
-from tests.support.live import LiveService, LiveSettings, Stage
+from tests.support.live import LiveService, LiveSettings, Stage, until
 
 WHO = ("--by", "alice", "--reason", "by hand")
 MICRO = 1_000_000
@@ -40,9 +42,16 @@ def stage(sandbox: SandboxProcess, service: LiveService) -> Stage:
     if service.exit_code is not None:
         service.start()
     service.ready()
+    until(lambda: service.health()["facts"]["stream_connected"], "a subscription of the user stream")
     found = Stage(sandbox, service)
     found.quiet()
     return found
+
+
+def no_extra_cycle_is_due(service: LiveService) -> bool:
+    """One that a fill or a new subscription brought would have begun within a second of the last one (R-34)."""
+    (last,) = service.get("/v1/reports?kind=operations&limit=1")
+    return time.time() * 1000 > int(last["synced_at_ms"]) + 2 * EXTRA_CYCLE_MS
 
 
 def markets(stage: Stage) -> list[dict[str, Any]]:
@@ -158,6 +167,7 @@ def test_a_backfill_books_what_was_missed_while_nothing_ran_and_only_once(stage:
 @pytest.mark.req("L-17", "D-22")
 def test_the_running_process_backfills_what_its_stream_did_not_show(stage: Stage) -> None:
     service = stage.service
+    until(lambda: no_extra_cycle_is_due(service), "a rest in which nothing is read")
     stage.control.add_fault(FaultSpec(target="ws", kind="ws_drop"))
     trade_elsewhere(stage, 4, listed=True)
     condition = markets(stage)[4]["condition_id"]

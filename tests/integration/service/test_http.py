@@ -27,6 +27,7 @@ from tests.integration.service.books import ZERO_TOKEN, FakeProcess
 from tests.integration.storage import samples
 
 TOKEN = {"Authorization": "Bearer let-me-in"}
+TIMEOUT_S = 60
 OPERATOR = {"operator": "alice", "reason": "reviewed"}
 
 
@@ -35,7 +36,7 @@ def url(servers: Servers, path: str) -> str:
 
 
 def got(servers: Servers, path: str, status: int = 200) -> Any:
-    answer = requests.get(url(servers, path), timeout=5)
+    answer = requests.get(url(servers, path), timeout=TIMEOUT_S)
     assert answer.status_code == status, answer.text
     assert answer.headers["Content-Type"] == "application/json"
     return answer.json()
@@ -169,7 +170,7 @@ TRADE = {**OPERATOR, "token_id": samples.TOKEN, "side": "SELL", "size_micro": 5,
 def test_nothing_is_changed_over_tcp_without_the_token(
     servers: Servers, process: FakeProcess, path: str, headers: dict[str, str]
 ) -> None:
-    answer = requests.post(url(servers, path), json=OPERATOR, headers=headers, timeout=5)
+    answer = requests.post(url(servers, path), json=OPERATOR, headers=headers, timeout=TIMEOUT_S)
     assert (answer.status_code, process.commands) == (401, [])
     assert "Bearer" in answer.json()["error"]
 
@@ -188,7 +189,7 @@ def test_without_a_configured_token_nothing_is_changed_over_tcp_at_all(process: 
 def test_commands_reach_the_process_with_operator_and_reason(servers: Servers, process: FakeProcess) -> None:
     bodies: list[dict[str, Any]] = [OPERATOR, OPERATOR, OPERATOR, {**OPERATOR, "active": True}]
     for path, body in zip(CHANGES[1:5], bodies, strict=True):
-        answer = requests.post(url(servers, path), json=body, headers=TOKEN, timeout=5)
+        answer = requests.post(url(servers, path), json=body, headers=TOKEN, timeout=TIMEOUT_S)
         assert answer.json() == {"ok": True, "detail": "done", "result": [1]}
     kinds = [type(command) for command in process.commands]
     assert kinds == [ResumeStrategy, PauseStrategy, ResumeMarket, SetKillSwitch]
@@ -206,7 +207,7 @@ def test_manual_entries_and_backfills_reach_the_process_as_they_were_asked_for(
         {**OPERATOR, "entry_id": "adj-1"},
     ]
     for path, body in zip(CHANGES[6:], bodies, strict=True):
-        answer = requests.post(url(servers, path), json=body, headers=TOKEN, timeout=5)
+        answer = requests.post(url(servers, path), json=body, headers=TOKEN, timeout=TIMEOUT_S)
         assert answer.json() == {"ok": True, "detail": "done", "result": [1]}
     ids = [command.request_id for command in process.commands]
     named = {"market_id": samples.CONDITION, **OPERATOR}
@@ -240,20 +241,22 @@ def test_manual_entries_and_backfills_reach_the_process_as_they_were_asked_for(
 def test_a_body_that_cannot_be_used_says_why(
     servers: Servers, process: FakeProcess, path: str, body: dict[str, Any], words: str
 ) -> None:
-    answer = requests.post(url(servers, path), json=body, headers=TOKEN, timeout=5)
+    answer = requests.post(url(servers, path), json=body, headers=TOKEN, timeout=TIMEOUT_S)
     assert (answer.status_code, process.commands) == (400, [])
     assert words in answer.json()["error"]
 
 
 def test_a_refused_command_is_a_conflict_with_the_reason(servers: Servers, process: FakeProcess) -> None:
     process.refusal = "strategy default is not paused"
-    answer = requests.post(url(servers, "/v1/strategies/default/resume"), json=OPERATOR, headers=TOKEN, timeout=5)
+    answer = requests.post(
+        url(servers, "/v1/strategies/default/resume"), json=OPERATOR, headers=TOKEN, timeout=TIMEOUT_S
+    )
     assert (answer.status_code, answer.json()["error"]) == (409, "strategy default is not paused")
 
 
 def test_a_process_that_cannot_answer_is_unavailable(servers: Servers, process: FakeProcess) -> None:
     process.stopping = True
-    answer = requests.post(url(servers, "/v1/sync"), headers=TOKEN, timeout=5)
+    answer = requests.post(url(servers, "/v1/sync"), headers=TOKEN, timeout=TIMEOUT_S)
     assert (answer.status_code, answer.json()["error"][:11]) == (503, "the process")
 
 
@@ -270,7 +273,7 @@ def test_an_unexpected_error_is_said_without_its_details(
 
 
 def test_a_large_body_is_refused(servers: Servers) -> None:
-    answer = requests.post(url(servers, "/v1/kill-switch"), data=b"x" * 70_000, headers=TOKEN, timeout=5)
+    answer = requests.post(url(servers, "/v1/kill-switch"), data=b"x" * 70_000, headers=TOKEN, timeout=TIMEOUT_S)
     assert answer.status_code == 413
 
 
@@ -282,7 +285,7 @@ def test_a_rejected_reload_lists_its_problems(servers: Servers, process: FakePro
     with pytest.raises(Refused, match="the old one stays in force") as caught:
         client.post("/v1/config/reload")
     assert caught.value.problems[0]["code"] == code
-    answer = requests.post(url(servers, "/v1/config/reload"), headers=TOKEN, timeout=5)
+    answer = requests.post(url(servers, "/v1/config/reload"), headers=TOKEN, timeout=TIMEOUT_S)
     assert (answer.status_code, answer.json()["problems"][0]["key"]) == (422, "sync.sync_interval_s")
 
 

@@ -25,7 +25,7 @@ from tests.support.stream import ScriptedStream
 from tests.support.system import RecordingMetrics, RecordingSink
 from tests.support.venue import FUNDER, MICRO, OWN_KEY, Venue
 
-WITHIN_S = 20
+WITHIN_S = 60
 HIDDEN = Deal(token_id="0xa-yes", size=10 * MICRO, price=400_000)
 ENVIRONMENT = {
     "HOME": "/",
