@@ -87,7 +87,9 @@ def follow(draft: Draft, order: OrderState) -> None:
             put_order(draft, replace(order, proven_micro=order.waiting_micro))
     draft.refold(min(since))
     matched = format_micro(order.size_matched_micro)
-    draft.evidence = draft.evidence or f"order {order.order_id} shows {matched} matched, its trades were not all seen"
+    if not draft.evidence:
+        text = f"order {order.order_id} shows {matched} matched, its trades were not all seen"
+        draft.evidence_of.setdefault(order.token_id, text)
 
 
 def _booked(draft: Draft, order_id: str) -> int:

@@ -188,7 +188,10 @@ def changed_positions(draft: Draft) -> tuple[Outcome, ...]:
     rows = [position_row(draft.state, token_id, draft.now_ms) for token_id in changed]
     # A fill at its order's limit price takes the place of a provisional one and changes no position.
     moved = changed + [effect.token_id for effect in draft.effects if effect.token_id not in changed]
-    return (*rows, *_restatements(draft, sorted({*moved}) if len(moved) > len(changed) else changed))
+    restated = _restatements(draft, sorted({*moved}) if len(moved) > len(changed) else changed)
+    if restated:
+        draft.put(restatements=draft.state.restatements + 1)
+    return (*rows, *restated)
 
 
 def _restatements(draft: Draft, moved: Iterable[str]) -> tuple[AdjustmentRow, ...]:
@@ -203,7 +206,7 @@ def _restatements(draft: Draft, moved: Iterable[str]) -> tuple[AdjustmentRow, ..
         rows.append(
             AdjustmentRow(
                 wallet=after.wallet,
-                entry_id=f"restated:{after.version + 1}",
+                entry_id=f"restated:{after.restatements + 1}",
                 market_id=after.market_id,
                 condition_id=place[0].condition_id if place is not None else "",
                 token_id=token_id,
@@ -213,7 +216,7 @@ def _restatements(draft: Draft, moved: Iterable[str]) -> tuple[AdjustmentRow, ..
                 proceeds_micro=proceeds,
                 realized_pnl_micro=realized,
                 estimated=False,
-                evidence=draft.evidence,
+                evidence=draft.evidence_of.get(token_id, draft.evidence),
                 economic_at_ms=now_ms,
                 at_ms=now_ms,
             )

@@ -100,6 +100,7 @@ class MarketState(msgspec.Struct, frozen=True, kw_only=True):
     ``newest_at`` is the latest economic time among the entries that count, None where none was folded yet: it tells
     without a search whether an entry comes last. ``marks`` are the last few checkpoints of the fold, the oldest first,
     and ``unmarked`` how many entries came since. ``short_since`` says when a token's shares fell below zero (R-24).
+    ``restatements`` counts the changes that stated anything anew, and names their rows.
     """
 
     wallet: str
@@ -120,6 +121,7 @@ class MarketState(msgspec.Struct, frozen=True, kw_only=True):
     marks: tuple[Mark, ...] = ()
     unmarked: int = 0
     short_since: dict[str, int] = {}
+    restatements: int = 0
 
     def meta_of(self, condition_id: str) -> MarketMeta | None:
         """Metadata of a condition of this market."""
@@ -164,8 +166,8 @@ class Draft:
     """A state being changed, with the rows the change wants written. Lives within one transition.
 
     ``effects`` are what the entries that were booked did at their own places; whatever else changes of a position is
-    stated as a row of its own, with ``evidence`` and ``restated_as`` (D-02). ``counted`` names what was late, repeated
-    or refused, ``breaches`` what the change itself breaks (L-21).
+    stated as a row of its own, with ``evidence``, or ``evidence_of`` its token, and ``restated_as`` (D-02). ``counted``
+    names what was late, repeated or refused, ``breaches`` what the change itself breaks (L-21).
     """
 
     def __init__(self, state: MarketState, now_ms: int) -> None:
@@ -177,6 +179,7 @@ class Draft:
         self.counted: list[str] = []
         self.breaches: list[Breach] = []
         self.evidence = ""
+        self.evidence_of: dict[str, str] = {}
         self.restated_as = Cause.RESTATED
 
     def put(self, **changes: object) -> None:

@@ -96,30 +96,14 @@ def undisturbed(story: Trading, folder: Path) -> Ledger:
 def by_any_way(tables: Ledger) -> Ledger:
     """The ledger without what depends on who came first, the stream or the list of a cycle.
 
-    A cycle takes several changes of a market in one step. So versions differ, and the names of restatements, which are
-    made of them, are replaced by their order. A restatement that an order's figure caused has as its evidence the
-    order, or the cycle whose list showed it. An observation names its feed (``other_feeds`` looks at those).
+    A cycle takes several changes of a market in one step, so versions differ. An observation names its feed
+    (``other_feeds`` looks at those).
     """
-    restated = sorted({(row["market_id"], _version(row)) for row in tables["adjustments"]})
-    adjustments = [_named(row, restated.index((row["market_id"], _version(row)))) for row in tables["adjustments"]]
     return {
         **tables,
         "positions": [{**row, "version": None} for row in tables["positions"]],
-        "adjustments": sorted(adjustments, key=repr),
         "fill_observations": [{**row, "feed": None} for row in tables["fill_observations"]],
     }
-
-
-def _version(row: Row) -> int:
-    name, _, version = row["entry_id"].partition(":")
-    return int(version) if name == "restated" else 0
-
-
-def _named(row: Row, place: int) -> Row:
-    if not _version(row):
-        return row
-    by_figure = row["evidence"].startswith(("order ", "cycle "))
-    return {**row, "entry_id": place, "evidence": "an order's figure" if by_figure else row["evidence"]}
 
 
 def other_feeds(found: Ledger, expected: Ledger) -> list[Row]:

@@ -48,6 +48,10 @@ def stage(sandbox: SandboxProcess, service: LiveService) -> Stage:
     return found
 
 
+WITHOUT_LOGS = FaultSpec(target="rpc", kind="rpc_logs_refused")
+"""What the chain's logs show needs nobody to say what it was."""
+
+
 def no_extra_cycle_is_due(service: LiveService) -> bool:
     """One that a fill or a new subscription brought would have begun within a second of the last one (R-34)."""
     (last,) = service.get("/v1/reports?kind=operations&limit=1")
@@ -82,8 +86,9 @@ def adjustments(stage: Stage, token: str) -> list[dict[str, Any]]:
 @pytest.mark.req("L-26", "X-12", "L-15", "D-12")
 def test_a_recorded_trade_takes_the_place_of_the_change_that_was_inferred(stage: Stage) -> None:
     service, market = stage.service, markets(stage)[0]
-    token = trade_elsewhere(stage, 0, listed=False)
-    stage.quiet()
+    with stage.control.playing(WITHOUT_LOGS):
+        token = trade_elsewhere(stage, 0, listed=False)
+        stage.quiet()
     inferred = next(row for row in adjustments(stage, token) if row["cause"] != "OPENING")
     assert (inferred["size_micro"], inferred["estimated"], inferred["operator"]) == (12_500_000, True, "")
     trade = ("--outcome", "yes", "--side", "BUY", "--size", "12.5", "--price", "0.41")
@@ -123,9 +128,10 @@ def test_while_no_process_runs_a_trade_is_recorded_by_taking_the_lease(stage: St
 def test_an_inferred_change_is_marked_as_an_external_trade_once(stage: Stage) -> None:
     service = stage.service
     token = next(token for token, held in stage.control.tokens().items() if held > 5 * MICRO)
-    stage.control.act(TransferOut(token_id=token, amount="2.5"))
-    stage.finalize()
-    stage.quiet()
+    with stage.control.playing(WITHOUT_LOGS):
+        stage.control.act(TransferOut(token_id=token, amount="2.5"))
+        stage.finalize()
+        stage.quiet()
     entry = next(row for row in adjustments(stage, token) if row["cause"] == "TRANSFER_OUT")["entry_id"]
 
     done = service.json_of("mark-external", entry, *WHO)
