@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 import msgspec
 
@@ -15,7 +16,7 @@ from portfolio.causes import Change, changes_of
 from portfolio.chain import ChainChange
 from portfolio.comparison import TokenExam, examine_market, orders_agree, stand_in_difference
 from portfolio.facts import Balances, DataPosition, MarketMeta, OpenOrder, Payout, TokenRef
-from portfolio.hinting import flows, hints, labelled, with_settled
+from portfolio.hinting import flows, hints, labelled, logged_hints, with_settled
 from portfolio.negrisk import OutcomeHolding, independent_micro, question_count, releasable_micro, vector
 from portfolio.outcomes import NegRiskAggregate
 from portfolio.readings import Readings
@@ -84,18 +85,13 @@ def plan(images: Sequence[MarketImage], readings: Readings, frame: Frame, wallet
     """Compare every image with the readings; only markets that differ get a view (D-10)."""
     prices = reference_prices(images, readings)
     seen, doubt = labelled(images, readings.logs) if wallet.opened else (None, "")
-    chains = _chain_views(images, readings, seen, frame.policy)
-    exams = {
-        market_id: examine_market(image, chains[market_id], frame.policy.settle_window_ms)
-        for market_id, image in ((image.market_id, image) for image in images)
-        if market_id in chains
-    }
+    chains, exams = _examined(images, readings, seen, frame.policy)
     proven_cash = _proven_cash(images, exams, opened=wallet.opened)
     cash, capital, unexplained = _cash(readings.balances, wallet, proven_cash)
     if not _whole(images, wallet):
         # What the missing market moved would pass for unexplained cash, and be taken for somebody's sale.
         unexplained = None
-    changes = [change for market_id, found in exams.items() for change in changes_of(market_id, found)]
+    changes = _changes(exams)
     inflows = flows(seen or (), readings.logs)
     if unexplained is not None:
         unexplained -= sum(flow.cash_micro for flow in inflows)
@@ -121,6 +117,44 @@ def plan(images: Sequence[MarketImage], readings: Readings, frame: Frame, wallet
         and not any(image.provisional for image in images)
         and all(not exam.explained for found in exams.values() for exam in found),
     )
+
+
+_Exams: TypeAlias = dict[str, tuple[TokenExam, ...]]
+
+
+def _examined(
+    images: Sequence[MarketImage], readings: Readings, seen: Sequence[ChainChange] | None, policy: ViewPolicy
+) -> tuple[dict[str, ChainView], _Exams]:
+    """The chain's views and what they say of each token.
+
+    Logs are believed of a token only where they make up its balance to the unit: a node may keep some back.
+    """
+    chains = _chain_views(images, readings, seen, policy)
+    exams = _exams(images, chains, policy)
+    changes = _changes(exams)
+    if seen is None or not changes:
+        return chains, exams
+    named = {token_id for hint in logged_hints(images, readings, seen, changes) for token_id, _ in hint.legs}
+    doubtful = {change.token_id for change in changes} - named
+    if not doubtful:
+        return chains, exams
+    chains = {
+        market_id: msgspec.structs.replace(view, exact=tuple(one for one in view.exact if one not in doubtful))
+        for market_id, view in chains.items()
+    }
+    return chains, _exams(images, chains, policy)
+
+
+def _exams(images: Sequence[MarketImage], chains: Mapping[str, ChainView], policy: ViewPolicy) -> _Exams:
+    return {
+        image.market_id: examine_market(image, chains[image.market_id], policy.settle_window_ms)
+        for image in images
+        if image.market_id in chains
+    }
+
+
+def _changes(exams: Mapping[str, Sequence[TokenExam]]) -> list[Change]:
+    return [change for market_id, found in exams.items() for change in changes_of(market_id, found)]
 
 
 def _proven_cash(images: Iterable[MarketImage], exams: Mapping[str, Sequence[TokenExam]], *, opened: bool) -> int:

@@ -103,7 +103,7 @@ def hints(
 
     ``cash`` is that amount, None where it cannot be judged (X-10), and the wallet with what waits of it.
     """
-    logged = _logged(images, readings, seen, changes)
+    logged = logged_hints(images, readings, seen, changes)
     unexplained_micro, wallet = cash
     if unexplained_micro is None:
         return logged
@@ -113,7 +113,7 @@ def hints(
     return (*logged, *_inferred(images, readings, rest, left_micro, wallet))
 
 
-def _logged(
+def logged_hints(
     images: Sequence[MarketImage], readings: Readings, seen: Iterable[ChainChange], changes: Iterable[Change]
 ) -> tuple[CauseHint, ...]:
     """What the logs show, where it says exactly what was found of every token that it names."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 import msgspec
@@ -154,14 +154,13 @@ class Teller:
         before, self.state = self.state, step.state
         heard = len(self._lines)
         own = {effect.entry_id: effect for effect in step.effects}
-        about: FillRow | None = None
+        moving: list[FillRow] = []
         for row in step.rows:
             if isinstance(row, FillRow):
-                about = _more_telling(about, row)
-                self._hear_fill(row, own, (seq, at_ms))
+                moving += [row] if self._hear_fill(row, own, (seq, at_ms)) else []
             elif isinstance(row, AdjustmentRow):
                 self._adjustments[row.entry_id, row.token_id] = row
-                self._count(_adjustment_line(row, about, seq))
+                self._count(_adjustment_line(row, _about(moving, row.token_id), seq))
         if before.halted != step.state.halted:
             self._lines.append(_halt_line(step, seq, at_ms))
         self._compare(before, {line.token_id for line in self._lines[heard:]}, seq)
@@ -176,18 +175,19 @@ class Teller:
             parted=dict(self._parted),
         )
 
-    def _hear_fill(self, row: FillRow, own: Mapping[str, EntryEffect], when: tuple[int, int]) -> None:
-        """``own`` are the effects of the step's entries, which a fill has once, when it is booked."""
+    def _hear_fill(self, row: FillRow, own: Mapping[str, EntryEffect], when: tuple[int, int]) -> bool:
+        """Whether more than its settlement is new. ``own`` are the effects of entries, which a fill has when booked."""
         key = fill_key(row.trade_id, row.order_id)
         known = self._fills.get(key)
         self._fills[key] = row
         kind = _kind(known, row)
         if kind is None:
-            return
+            return False
         line = _fill_line(row, kind, when)
         line = replace(line, fee_micro=_fee(row) - _fee(known))
         effect = own.get(f"fill:{key}") if kind is Kind.FILL else None
         self._count(line if effect is None else _with(line, effect))
+        return known is None or _economics(row) != _economics(known)
 
     def _count(self, line: Line) -> None:
         """The line with the totals after it."""
@@ -228,7 +228,8 @@ class Teller:
         """With what became known later: the transaction of its fill, and whether its entry still stands."""
         booked = self.state.adjustments.get(line.entry_id)
         fill = self._fills.get(fill_key(line.trade_id, line.order_id))
-        named = _TRANSACTION.search(line.evidence)
+        proven = "" if fill is None else fill.settled_by
+        named = _TRANSACTION.search(line.evidence) or _TRANSACTION.search(proven)
         transaction, log, block = (None, None, None) if named is None else named.groups()
         if transaction is None and fill is not None:
             transaction = fill.transaction_hash
@@ -276,7 +277,7 @@ def _with(line: Line, effect: EntryEffect) -> Line:
 
 
 def _adjustment_line(row: AdjustmentRow, about: FillRow | None, seq: int) -> Line:
-    """``about`` is the fill that the step told of: what the step restates follows from it."""
+    """``about`` is the fill that what the row restates follows from."""
     fill = about if row.cause in _CONSEQUENCES else None
     return Line(
         seq=seq,
@@ -301,9 +302,14 @@ def _adjustment_line(row: AdjustmentRow, about: FillRow | None, seq: int) -> Lin
     )
 
 
-def _more_telling(known: FillRow | None, row: FillRow) -> FillRow:
-    """A trade tells more than the notice that it takes the place of."""
-    return row if known is None or row.trade_id != PROVISIONAL else known
+def _about(moving: Sequence[FillRow], token_id: str) -> FillRow | None:
+    """The fill from which follows what a step restates of a token; None where there is none, or more than one may be.
+
+    One of the token itself comes before others, and a trade before the notice that it takes the place of (D-03).
+    """
+    fills = [row for row in moving if row.trade_id != PROVISIONAL] or moving
+    found = [row for row in fills if row.token_id == token_id] or fills
+    return found[0] if len(found) == 1 else None
 
 
 def _kind(known: FillRow | None, row: FillRow) -> Kind | None:
@@ -316,6 +322,10 @@ def _kind(known: FillRow | None, row: FillRow) -> Kind | None:
         back = row.state.effective and not known.state.effective
         return Kind.REINSTATED if back else _ENDS[row.state]
     return None if _terms(row) == _terms(known) else Kind.REPRICED
+
+
+def _economics(row: FillRow) -> tuple[object, ...]:
+    return (row.state.effective, *_terms(row))
 
 
 def _terms(row: FillRow) -> tuple[object, ...]:

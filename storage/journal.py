@@ -64,12 +64,17 @@ class Journal:
         query = Leases.select(Leases.stream).order_by(Leases.stream).tuples()
         return self._database.read(lambda reader: [stream for (stream,) in query.execute(reader)])
 
-    def read(self, stream: str, after_seq: int = 0, limit: int | None = None) -> Iterator[JournalEntry]:
-        """Entries numbered above ``after_seq``, in order, at most ``limit``; fetched in batches as they are taken."""
+    def read(
+        self, stream: str, after_seq: int = 0, limit: int | None = None, address: str | None = None
+    ) -> Iterator[JournalEntry]:
+        """Entries numbered above ``after_seq``, in order, at most ``limit``; fetched in batches as they are taken.
+
+        With ``address`` only those that went to it.
+        """
         left = limit
         while left is None or left > 0:
             size = BATCH_ENTRIES if left is None else min(left, BATCH_ENTRIES)
-            batch = self._batch(stream, after_seq, size)
+            batch = self._batch(stream, after_seq, size, address)
             yield from batch
             if len(batch) < size:
                 return
@@ -94,14 +99,11 @@ class Journal:
         """The stream as JSON lines, each with its newline, oldest first; :func:`import_lines` reads them back."""
         return (_to_line(entry) for entry in self.read(stream))
 
-    def _batch(self, stream: str, after_seq: int, size: int) -> list[JournalEntry]:
-        query = (
-            Table.select()
-            .where((Table.stream == stream) & (Table.seq > after_seq))
-            .order_by(Table.seq)
-            .limit(size)
-            .dicts()
-        )
+    def _batch(self, stream: str, after_seq: int, size: int, address: str | None) -> list[JournalEntry]:
+        chosen = (Table.stream == stream) & (Table.seq > after_seq)
+        if address is not None:
+            chosen &= Table.address == address
+        query = Table.select().where(chosen).order_by(Table.seq).limit(size).dicts()
         return self._database.read(lambda reader: [_entry(row) for row in query.execute(reader)])
 
 

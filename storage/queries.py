@@ -7,18 +7,21 @@ of 1e-6, times ms UTC; only documents of reports have decimals. A list without `
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import msgspec
 import peewee as pw
 
-from messages.ledger import GENESIS_HASH
+from messages.ledger import GENESIS_HASH, JournalEntry
 from portfolio.entries import FillState
 from portfolio.facts import OrderStatus
 from portfolio.outcomes import OrderRow, PositionRow
 from portfolio.provisional import PROVISIONAL
 from storage import documents, tables
 from storage.database import Database
+from storage.journal import Journal
+from storage.queries_market import MarketRows, market_rows
 
 Record: TypeAlias = dict[str, Any]
 """One row: column name → value."""
@@ -235,6 +238,14 @@ class Queries:
     def state_rows(self, wallet: str, stream: str) -> StateRows:
         """All positions and unclosed orders of a wallet, with the head of its stream, at one moment."""
         return self._database.read(lambda reader: _state_rows(reader, wallet, stream))
+
+    def of_market(self, wallet: str, market_id: str) -> MarketRows:
+        """All that is stored of one market, with the head of the wallet's stream, at one moment."""
+        return self._database.read(lambda reader: market_rows(reader, wallet, market_id))
+
+    def journaled(self, stream: str, address: str) -> Iterator[JournalEntry]:
+        """The entries that went to ``address``, in order; fetched in batches as they are taken."""
+        return Journal(self._database).read(stream, address=address)
 
     def _all(self, query: pw.ModelSelect[Any]) -> list[Record]:
         return self._database.read(lambda reader: _records(query, reader))

@@ -29,10 +29,7 @@ def answer(body: Any, status: int = 200) -> flask.Response:
 
 def selection(*, limited: bool, known: tuple[str, ...] = ()) -> Selection:
     """``wallet``, ``market``, ``since_ms`` and ``limit`` of the query; an unknown parameter is an error."""
-    names = {"wallet", "market", "since_ms", "limit", *known}
-    unknown = sorted(set(flask.request.args) - names)
-    if unknown:
-        raise BadRequest(f"Unknown parameter {unknown[0]!r}; known are {', '.join(sorted(names))}.")
+    only("wallet", "market", "since_ms", "limit", *known)
     limit = integer("limit")
     if limit is not None and limit > LIMIT_MAX:
         raise BadRequest(f"Parameter 'limit' may be at most {LIMIT_MAX}, was {limit}; page with 'since_ms'.")
@@ -43,6 +40,13 @@ def selection(*, limited: bool, known: tuple[str, ...] = ()) -> Selection:
         since_ms=integer("since_ms"),
         limit=LIMIT_DEFAULT if limit is None and limited else limit,
     )
+
+
+def only(*names: str) -> None:
+    """Refuse a query with any other parameter."""
+    unknown = sorted(set(flask.request.args) - set(names))
+    if unknown:
+        raise BadRequest(f"Unknown parameter {unknown[0]!r}; known are {', '.join(sorted(names))}.")
 
 
 def integer(name: str) -> int | None:

@@ -1,4 +1,4 @@
-"""Routes that read: health, portfolio, positions, orders, P&L, exposure, strategies, reports, fills, issues, dump.
+"""Routes that read: health, portfolio, positions, orders, P&L, exposure, strategies, reports, fills, stories, dump.
 
 Lists are arrays of objects with the interface's field names, as the command line prints them (S-18, S-23).
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 import flask
 
 from portfolio.entries import FillState
-from service import exposure, health, pnl, status
+from service import explain, exposure, finding, health, pnl, status
 from service.api import ServiceApi
-from service.http.answers import BadRequest, answer, flag, selection
+from service.http.answers import BadRequest, answer, flag, integer, only, selection
 from storage.queries import FillFilter, ReportKind, Selection
 
 HEALTH_PATH = "/internal/health/portfolio-sync"
@@ -95,10 +95,27 @@ def _history_routes(routes: flask.Blueprint, api: ServiceApi) -> None:
     def adjustments() -> flask.Response:
         return answer(api.queries().adjustments(selection(limited=True)))
 
+    @routes.get("/v1/explain/<market>")
+    def explanation(market: str) -> flask.Response:
+        return _explanation(api, market)
+
     @routes.get("/v1/reports")
     def reports() -> flask.Response:
         chosen: Selection = selection(limited=True, known=("kind",))
         return answer(api.queries().reports(_kind(), chosen))
+
+
+def _explanation(api: ServiceApi, market: str) -> flask.Response:
+    only("wallet", "limit")
+    queries = api.queries()
+    wallet = flask.request.args.get("wallet") or next((row["wallet"] for row in queries.wallets()), "")
+    limit = integer("limit")
+    if limit == 0:
+        raise BadRequest("Parameter 'limit' must be at least 1, was 0.")
+    try:
+        return answer(explain.document(queries, wallet, market, limit))
+    except finding.NotFound as error:
+        return answer({"error": f"{error}."}, 404)
 
 
 def _fill_filter() -> FillFilter:

@@ -1,12 +1,13 @@
 """What happens to a wallet behind a service's back, each thing found, named and told within three cycles (L-13…L-15).
 
 The sandbox does it, the installed command line tells it. What the wallet's own orders do is told by the user stream, as
-the demo shows it. Without the chain's logs a cause is an inference from balances
-and cash, and is marked so; a trade of another client is in the exchange's list, and its id is the evidence.
+the demo shows it. The chain's logs are the evidence; without them a cause is an inference from balances and cash, and
+is marked so. A trade of another client is in the exchange's list, and its id is the evidence.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -164,37 +165,53 @@ def test_a_trade_of_another_client_is_told_by_its_id(stage: Stage, side: str, ca
     assert story.adjustments(cause) == {}
 
 
-@pytest.mark.req("L-14", "L-15", "R-13")
+def node(story: Story, logs: str) -> contextlib.AbstractContextManager[object]:
+    """A node that shows the chain's logs, or refuses them."""
+    refused = FaultSpec(target="rpc", kind="rpc_logs_refused")
+    return contextlib.nullcontext() if logs == "shown" else story.control.playing(refused)
+
+
+def _is_proven(evidence: str) -> bool:
+    """Whether the evidence names the log; else it must say that it is inferred."""
+    assert ("inferred" in evidence) != evidence.startswith("transaction 0x")
+    return "inferred" not in evidence
+
+
+@pytest.mark.req("X-01", "L-14", "L-15", "R-13", "R-05")
+@pytest.mark.parametrize("logs", ["shown", "refused"])
 @pytest.mark.parametrize(("side", "cause"), [("SELL", "EXTERNAL_SALE"), ("BUY", "EXTERNAL_BUY")])
-def test_a_trade_in_no_list_is_inferred_from_balance_and_cash(stage: Stage, side: str, cause: str) -> None:
+def test_a_trade_in_no_list_is_told_by_its_log_or_inferred_from_balance_and_cash(
+    stage: Stage, side: str, cause: str, logs: str
+) -> None:
     story = Story(stage)
     token = story.token(SOLD, 1)
-    cash = sum(story.control.cash().values())
-    story.happens(ExternalTrade(token_id=token, side=side, size="12", price="0.4", listed=False))
+    with node(story, logs):
+        cash = sum(story.control.cash().values())
+        story.happens(ExternalTrade(token_id=token, side=side, size="12", price="0.4", listed=False))
 
-    report = story.told()
+        report = story.told()
 
     moved = sum(story.control.cash().values()) - cash
     row = story.adjustments(cause)[token]
-    assert report["cause"] == cause
-    assert "inferred" in report["evidence"]
-    assert (row["size_micro"], row["estimated"]) == ((-12 if side == "SELL" else 12) * ONE, True)
+    assert (report["cause"], _is_proven(report["evidence"])) == (cause, logs == "shown")
+    assert (row["size_micro"], row["estimated"]) == ((-12 if side == "SELL" else 12) * ONE, logs != "shown")
     assert (row["proceeds_micro"] or -row["cost_micro"]) == moved
 
 
-@pytest.mark.req("L-14", "L-15", "R-13", "R-22")
+@pytest.mark.req("X-01", "L-14", "L-15", "R-13", "R-22", "R-05")
+@pytest.mark.parametrize("logs", ["shown", "refused"])
 @pytest.mark.parametrize(("kind", "cause", "sign"), [(Merge, "POSITION_MERGED", -1), (Split, "POSITION_SPLIT", 1)])
-def test_a_merge_and_a_split_are_told_by_both_outcomes_and_the_cash(
-    stage: Stage, kind: type[Merge | Split], cause: str, sign: int
+def test_a_merge_and_a_split_are_told_by_their_logs_or_by_both_outcomes_and_the_cash(
+    stage: Stage, kind: type[Merge | Split], cause: str, sign: int, logs: str
 ) -> None:
     story = Story(stage)
-    story.happens(kind(condition_id=story.markets[PAIRED]["condition_id"], amount="100"))
+    with node(story, logs):
+        story.happens(kind(condition_id=story.markets[PAIRED]["condition_id"], amount="100"))
 
-    report = story.told()
+        report = story.told()
 
     rows = story.adjustments(cause)
-    assert report["cause"] == cause
-    assert "inferred" in report["evidence"]
+    assert (report["cause"], _is_proven(report["evidence"])) == (cause, logs == "shown")
     assert {row["size_micro"] for row in rows.values()} == {sign * 100 * ONE}
     assert set(rows) == {story.token(PAIRED, 0), story.token(PAIRED, 1)}
     assert sum(row["proceeds_micro"] for row in rows.values()) == (100 * ONE if sign < 0 else 0)
@@ -243,12 +260,28 @@ def test_a_conversion_is_one_event_of_all_its_questions(stage: Stage) -> None:
     assert {row["market_id"] for row in reports} == {story.markets[index]["condition_id"] for index in EVENT}
 
 
-@pytest.mark.req("X-10", "R-26", "L-22")
-def test_a_deposit_is_cash_without_a_cause(stage: Stage) -> None:
+@pytest.mark.req("X-10", "L-14", "R-26")
+def test_a_deposit_is_carried_with_its_transaction_and_alerts_nobody(stage: Stage) -> None:
     story = Story(stage)
     story.happens(Deposit(amount="321.5"))
-    for _ in range(FOUND_WITHIN):
-        story.stage.cycle()
+    assert story.stage.cycle()["operations_report"]["cash_unexplained"] == 0
+
+    (issue,) = story.issues("CASH_MOVED")
+
+    before, after = (float(issue[name]) for name in ("before", "after"))
+    assert after - before == pytest.approx(321.5)
+    assert (issue["severity"], issue["action"]) == ("INFO", "LOGGED")
+    assert issue["cause"].startswith("DEPOSIT: transaction 0x")
+    assert story.issues("CASH_UNEXPLAINED") == []
+
+
+@pytest.mark.req("X-10", "R-26", "L-22", "R-05")
+def test_without_logs_a_deposit_is_cash_without_a_cause(stage: Stage) -> None:
+    story = Story(stage)
+    with node(story, "refused"):
+        story.happens(Deposit(amount="321.5"))
+        for _ in range(FOUND_WITHIN):
+            story.stage.cycle()
 
     (issue,) = story.issues("CASH_UNEXPLAINED")
 

@@ -29,6 +29,7 @@ COMMANDS = [
     "orders",
     "fills",
     "adjustments",
+    "explain",
     "issues",
     "reports",
     "strategies",

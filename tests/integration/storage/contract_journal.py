@@ -91,7 +91,7 @@ class JournalContract(Fixtures):
     @pytest.mark.req("D-22")
     def test_storage_never_stops_gevents_hub(self, url: str) -> None:
         command = [sys.executable, "-m", "gevent.monkey", "--module", hub_process.__name__, url]
-        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
         assert (result.stdout, result.returncode) == ("alive\n", 0), result.stderr
 
     @pytest.mark.req("L-18")

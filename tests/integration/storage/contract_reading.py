@@ -10,10 +10,11 @@ import pytest
 
 from portfolio.entries import FillState
 from portfolio.facts import OrderStatus
+from portfolio.outcomes import Outcome
 from portfolio.provisional import PROVISIONAL
 from portfolio.reports import render_operations, render_settlement
+from storage import journal, tables
 from storage import queries as reading
-from storage import tables
 from storage.database import Database
 from storage.ledger import Ledger
 from storage.queries import EntrySums, FillFilter, Queries, ReportKind, Selection
@@ -110,6 +111,44 @@ class EntryReadingContract(Fixtures):
         later = queries.profits(Selection(since_ms=samples.AT_MS + 2, market=samples.MARKET))
         assert later.since == {mine: EntrySums(market_id=samples.MARKET, realized_pnl_micro=6, fees_micro=0)}
         assert set(later.entries) == {mine}
+
+    @pytest.mark.req("X-04")
+    def test_all_of_a_market_is_read_at_one_moment_with_the_head_of_its_stream(
+        self, ledger: Ledger, queries: Queries
+    ) -> None:
+        others: list[Outcome] = [
+            samples.market(condition_id="0xd", market_id="other"),
+            samples.position(token_id="5", market_id="other"),
+            samples.fill(2, market_id="other"),
+            samples.adjustment(entry_id="adj-2", market_id="other"),
+            samples.issue(market_id="other"),
+            samples.strategy_event(market_id="", event="resumed", at_ms=samples.AT_MS + 1),
+        ]
+        ledger.commit([samples.decision(*samples.EVERY_KIND), samples.decision(*others, version=2)])
+        found = queries.of_market("main", samples.MARKET)
+        assert (found.market_id, found.head_seq) == (samples.MARKET, 2)
+        assert [row["slug"] for row in found.conditions] == ["rain-zurich"]
+        assert [row["outcome"] for row in found.tokens] == ["Yes"]
+        assert [row["shares_micro"] for row in found.positions] == [400_000_000]
+        assert [row["matched_at_ms"] for row in found.fills] == [samples.AT_MS + 1]
+        assert [row["entry_id"] for row in found.adjustments] == ["adj-1"]
+        assert [row["subject"] for row in found.issues] == [samples.ORDER]
+        assert [row["event"] for row in found.strategy_events] == ["paused", "resumed"]
+        nothing = queries.of_market("second", samples.MARKET)
+        assert (nothing.head_seq, nothing.positions, nothing.strategy_events) == (0, (), ())
+
+    @pytest.mark.req("X-04", "X-12")
+    def test_the_journal_of_one_address_is_read_in_its_order(
+        self, ledger: Ledger, queries: Queries, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(journal, "BATCH_ENTRIES", 2)
+        mine, other = "market:main/mine", "market:main/other"
+        written = [mine, other, mine, other, other, mine]
+        decisions = (msgspec.structs.replace(samples.decision(version=n), address=to) for n, to in enumerate(written))
+        ledger.commit(list(decisions))
+        assert [entry.seq for entry in queries.journaled("main", mine)] == [1, 3, 6]
+        assert list(queries.journaled("main", "market:main/none")) == []
+        assert list(queries.journaled("second", mine)) == []
 
 
 class ReadingContract(EntryReadingContract):

@@ -199,6 +199,16 @@ def test_a_deposit_is_told_once_though_its_block_is_read_again() -> None:
     assert planned(done, image=image(), compared=done.block_number).inflows == ()
 
 
+@pytest.mark.req("X-02", "L-16")
+def test_where_the_logs_do_not_make_up_the_balance_it_decides_as_if_there_were_none() -> None:
+    """The node keeps back the log of a fill that the balance holds."""
+    known = image(unproven=(flying("o", -2 * SHARE),))
+    planning = planned(image=known, found=(8 * SHARE, 10 * SHARE, CAPITAL))
+    chain = planning.views[RAIN.name].chain
+    assert chain is not None
+    assert (chain.settled, chain.exact, told(planning)) == ((), (RAIN.no,), ())
+
+
 @pytest.mark.req("X-02", "R-20")
 @pytest.mark.parametrize("side", [Side.BUY, Side.SELL])
 def test_the_fee_stands_beside_the_amount_that_a_log_shows(side: Side) -> None:

@@ -13,7 +13,7 @@ from portfolio.facts import MarketMeta, OrderStatus, Payout, Receipt, ReceiptSta
 from portfolio.market import Step
 from portfolio.outcomes import PositionRow
 from portfolio.story import NOTHING, Kind, Line, Proof, Story, Teller, Totals
-from portfolio.views import CauseHint
+from portfolio.views import CauseHint, SettledFill
 from tests.unit.portfolio.markets import (
     CENT,
     CONDITION,
@@ -198,7 +198,7 @@ def test_a_receipt_gives_the_block_of_the_transaction() -> None:
     book.check(receipt=receipt)
     fill, settled = book.story().lines
     assert (settled.kind, settled.transaction_hash, settled.block_number) == (Kind.SETTLED, "0xt1", 77)
-    assert (fill.transaction_hash, fill.block_number) == ("0xt1", None)
+    assert (fill.transaction_hash, fill.block_number) == ("0xt1", 77)
     assert amounts(settled) == (0, 0, 0, 0)
 
 
@@ -300,3 +300,46 @@ def test_an_order_given_up_takes_its_provisional_quantity_back() -> None:
     notices = book.lines(kind=Kind.PROVISIONAL)
     assert [line.cause for line in notices] == ["PROVISIONAL", "EXPIRED"]
     assert [line.shares_after_micro for line in book.lines(kind=Kind.RESTATEMENT)] == [10 * SHARE, 0]
+
+
+def paid(trade: str, order_id: str, amount: int) -> SettledFill:
+    """A fill as a log shows it."""
+    transaction = f"0xof-{trade}"
+    return SettledFill(
+        trade_id=trade,
+        order_id=order_id,
+        amount_micro=amount,
+        fee_micro=0,
+        transaction_hash=transaction,
+        evidence=f"transaction {transaction}, log 9, block 47",
+    )
+
+
+@pytest.mark.req("X-04", "R-11", "X-02")
+def test_what_the_chain_corrects_names_its_fill_where_only_one_can_be_meant() -> None:
+    book = Heard()
+    book.see(leg("a", order_id="oa"), leg("b", order_id="ob"), leg("n", order_id="on", token_id=NO))
+    exact = (paid("a", "oa", 3_900_000), paid("b", "ob", 3_800_000), paid("n", "on", 3_700_000))
+    book.look(replace(chain(50, yes=20 * SHARE, no=10 * SHARE), settled=exact, exact=(YES, NO)))
+    settled = book.lines(kind=Kind.SETTLED)
+    assert {(line.trade_id, line.transaction_hash, line.log_index, line.block_number) for line in settled} == {
+        (trade, f"0xof-{trade}", 9, 47) for trade in ("a", "b", "n")
+    }
+    booked = book.lines(kind=Kind.FILL, trade_id="a")[0]
+    assert (booked.transaction_hash, booked.log_index, booked.block_number) == ("0xof-a", 9, 47)
+    restated = {line.token_id: line for line in book.lines(kind=Kind.RESTATEMENT)}
+    assert {token: line.cost_micro for token, line in restated.items()} == {YES: -300_000, NO: -300_000}
+    assert (restated[YES].trade_id, restated[YES].transaction_hash) == ("", None)
+    assert (restated[NO].trade_id, restated[NO].transaction_hash) == ("n", "0xof-n")
+
+
+@pytest.mark.req("X-04", "D-02")
+def test_what_a_late_fill_changes_of_another_outcome_names_it() -> None:
+    """Its cost changes how a merge's proceeds are split between the two."""
+    book = holding()
+    merged = hint(Cause.POSITION_MERGED, 4 * SHARE, 3, yes=-4 * SHARE, no=-4 * SHARE)
+    book.look(chain(50, yes=6 * SHARE, no=6 * SHARE), hints=(merged,))
+    book.see(leg("late", 10 * SHARE, price=80 * CENT, at_ms=T0 + SECOND, order_id="o9", transaction_hash="0xlate"))
+    restated = book.lines(kind=Kind.RESTATEMENT)
+    assert {line.token_id for line in restated} == {YES, NO}
+    assert {(line.trade_id, line.transaction_hash) for line in restated} == {("late", "0xlate")}
