@@ -15,6 +15,7 @@ LIFECYCLE = "tests/unit/portfolio/test_lifecycle.py"
 ORDER_MESSAGES = "tests/unit/portfolio/test_order_messages.py"
 PROVISIONAL = "tests/unit/portfolio/test_provisional.py"
 CHAIN = "tests/unit/polymarket/test_chain.py"
+LOGGED = "tests/unit/portfolio/test_logged_differences.py"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,8 +124,8 @@ MUTANTS = (
     Mutant(
         name="believe a partial reading",
         file="actors/coordinator.py",
-        old="        elif message.certificate.verdict is Verdict.COMPLETE and key not in METADATA_KEYS:",
-        new="        elif key not in METADATA_KEYS:",
+        old="        elif message.certificate.verdict is Verdict.COMPLETE and key not in NOTED:",
+        new="        elif key not in NOTED:",
         test=f"{COORDINATOR}::test_a_partial_answer_is_unknown_and_never_empty",
     ),
     Mutant(
@@ -259,8 +260,50 @@ MUTANTS = (
     Mutant(
         name="let a trade replace what an operator recorded",
         file="portfolio/booking.py",
-        old="    return inferred and not booked.superseded and not booked.operator\n",
-        new="    return inferred and not booked.superseded\n",
+        old="    if booked.superseded or booked.operator or not isinstance(",
+        new="    if booked.superseded or not isinstance(",
         test="tests/unit/portfolio/test_recording.py::test_a_mark_is_refused_for_what_is_no_standing_inferred_entry",
+    ),
+    Mutant(
+        name="book a log twice",
+        file="portfolio/reconciling.py",
+        old=" and hint.logged_as not in draft.state.adjustments]",
+        new="]",
+        test=f"{LOGGED}::test_one_log_is_booked_once_however_often_it_is_read",
+    ),
+    Mutant(
+        name="believe the log of a fill without its trade",
+        file="portfolio/views.py",
+        old="        return bool(self.logged_as) and self.cause not in _TRADED",
+        new="        return bool(self.logged_as)",
+        test=f"{LOGGED}::test_a_fill_of_an_unknown_order_waits_for_its_trade_until_the_second_look",
+    ),
+    Mutant(
+        name="let a message take back what the chain says of a fill",
+        file="portfolio/booking.py",
+        old="    stands = logged and ",
+        new="    stands = False and ",
+        test=f"{LOGGED}::test_the_amount_and_the_fee_of_the_log_win_over_computed_ones_and_over_later_messages",
+    ),
+    Mutant(
+        name="count a deposit again when its block is read again",
+        file="portfolio/hinting.py",
+        old=" and change.block_number > logs.cash_until_block)",
+        new=")",
+        test="tests/unit/portfolio/test_hinting.py::test_a_deposit_is_told_once_though_its_block_is_read_again",
+    ),
+    Mutant(
+        name="forget the logs of a difference that waits",
+        file="actors/following.py",
+        old="        if self._until is None or not any(",
+        new="        if True or not any(",
+        test="tests/unit/actors/test_following.py::test_while_a_difference_waits_its_blocks_are_read_again",
+    ),
+    Mutant(
+        name="believe logs of another fork",
+        file="actors/following.py",
+        old="        if answer.replaced or answer.to_block < answer.from_block:",
+        new="        if False:",
+        test="tests/unit/actors/test_following.py::test_without_logs_the_cause_is_inferred_and_the_report_says_so",
     ),
 )
