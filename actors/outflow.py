@@ -13,8 +13,8 @@ from typing import Protocol, TypeAlias
 from messages.addresses import Address
 from messages.feeding import Marker, MarkerDurable, Seen, SeenTogether
 
-CHUNK = 1_000
-"""Messages between two markers at most."""
+CHUNK = 4_000
+"""Messages between two markers at most; one goes to each market of the chunk and back, and costs as a message does."""
 
 TOGETHER_MAX = 64
 """Events in one message at most: whoever is told a hundred lets others in between two messages."""
@@ -23,8 +23,8 @@ STRETCH = 250
 """Events told before others are let in. Else the markets would take all that is told in one go, while the writer, done
 with a commit, waits behind them for the next; and a chunk would be durable no sooner than the chunks after it."""
 
-WINDOW = 4
-"""Chunks that may be on their way to the disk at once: with fewer the writer runs dry while the next pages are read."""
+WINDOW = 2
+"""Chunks that may be on their way to the disk at once: with one the writer runs dry while the next pages are read."""
 
 Done: TypeAlias = Callable[[bool], None]
 """Called with whether all that was put before it has arrived where it was waited for."""
