@@ -16,7 +16,7 @@ from portfolio.causes import Change, changes_of
 from portfolio.chain import ChainChange
 from portfolio.comparison import TokenExam, examine_market, orders_agree, stand_in_difference
 from portfolio.facts import Balances, DataPosition, MarketMeta, OpenOrder, Payout, TokenRef
-from portfolio.hinting import flows, hints, labelled, logged_hints, with_settled
+from portfolio.hinting import fills_by_token, flows, hints, labelled, logged_hints, with_settled
 from portfolio.negrisk import OutcomeHolding, independent_micro, question_count, releasable_micro, vector
 from portfolio.outcomes import NegRiskAggregate
 from portfolio.readings import Readings
@@ -191,6 +191,7 @@ def _chain_views(
         return {}
     amounts = {balance.token_id: balance.amount_micro for balance in readings.balances.tokens}
     payouts = {payout.condition_id: payout for payout in readings.balances.payouts}
+    logged = fills_by_token(seen or ())
     views = {}
     for image in images:
         conditions = sorted({token.condition_id for token in image.tokens})
@@ -202,7 +203,7 @@ def _chain_views(
             payouts=tuple(payouts[condition] for condition in conditions if condition in payouts),
         )
         if seen is not None:
-            view = with_settled(view, image, seen, policy.settle_window_ms)
+            view = with_settled(view, image, logged, policy.settle_window_ms)
         views[image.market_id] = view
     return views
 

@@ -37,7 +37,18 @@ def labelled(images: Iterable[MarketImage], logs: Logs | None) -> tuple[tuple[Ch
         return None, f"chain.logs: {error}; causes are inferred"
 
 
-def with_settled(chain: ChainView, image: MarketImage, seen: Iterable[ChainChange], settle_window_ms: int) -> ChainView:
+def fills_by_token(seen: Iterable[ChainChange]) -> dict[str, list[ChainChange]]:
+    """The logged fills of each token, so that a cycle stays linear in markets (S-25)."""
+    found: dict[str, list[ChainChange]] = {}
+    for change in seen:
+        if change.kind is ChangeKind.FILL and change.legs:
+            found.setdefault(change.legs[0][0], []).append(change)
+    return found
+
+
+def with_settled(
+    chain: ChainView, image: MarketImage, logged: Mapping[str, Sequence[ChainChange]], settle_window_ms: int
+) -> ChainView:
     """The chain's view with the fills that the logs show, and the tokens of which they leave nothing open (X-02).
 
     A fill is shown by its order and its transaction, or by its order and size where its transaction is not known yet.
@@ -45,13 +56,13 @@ def with_settled(chain: ChainView, image: MarketImage, seen: Iterable[ChainChang
     trades, D-03), nor where a fill that must have settled is in no log.
     """
     must_ms = chain.block_time_ms - settle_window_ms
-    logs = [change for change in seen if change.kind is ChangeKind.FILL]
+    live = {order.order_id for order in image.orders}
     settled: list[SettledFill] = []
     exact: list[str] = []
     for token in image.tokens:
         open_fills = [*token.unproven, *token.expired]
-        orders = {fill.order_id for fill in open_fills} | {order.order_id for order in image.orders}
-        mine = [log for log in logs if log.order_id in orders and log.legs and log.legs[0][0] == token.token_id]
+        orders = live.union(fill.order_id for fill in open_fills)
+        mine = [log for log in logged.get(token.token_id, ()) if log.order_id in orders]
         found = [(fill, log) for log in mine if (fill := _filled(open_fills, log)) is not None]
         settled.extend(_settled(fill, log) for fill, log in found)
         shown = [fill for fill, _ in found]
