@@ -92,11 +92,13 @@ class World(ABC):
 
     def __init__(self, settings: PolymarketSettings, wallet: str, birth: int) -> None:
         """``birth`` is a block before which the wallet had nothing."""
-        self.settings = settings
+        # A loaded machine is no fault of the reader.
+        self.settings = msgspec.structs.replace(settings, timeout_ms=TIMEOUT_S * 1000)
         self.wallet = wallet.lower()
         self.birth = birth
         self.questions: dict[str, Question] = {}
         self._session = requests.Session()
+        self._session.trust_env = False
 
     def close(self) -> None:
         """Close the connections."""
@@ -128,7 +130,7 @@ class World(ABC):
 
     @abstractmethod
     def redeem(self, question: Question, *, direct: bool = False, operator: bool = False) -> None:
-        """All it has of an answered question into its payout; with ``operator`` somebody else does it for the wallet."""
+        """All it has of an answered question into its payout; with ``operator`` somebody else does it."""
 
     @abstractmethod
     def convert(self, given: Sequence[Question], micro: int, *, direct: bool = False) -> None:
@@ -217,16 +219,15 @@ class World(ABC):
 
     def balances(self, first: int, last: int) -> Mapping[int, Balances]:
         """What the contracts say of the wallet at each of these blocks: what is not zero, by token and by bucket."""
-        numbers = range(first, last + 1)
-        answers = self.ask(*(("eth_call", (call, hex(number))) for number in numbers for call in self._questions))
-        each = len(self._questions)
+        numbers, calls = range(first, last + 1), self._calls()
+        answers = self.ask(*(("eth_call", (call, hex(number))) for number in numbers for call in calls))
+        each = len(calls)
         return {number: self._balances(answers[at * each : (at + 1) * each]) for at, number in enumerate(numbers)}
 
-    @property
-    def _questions(self) -> list[dict[str, str]]:
+    def _calls(self) -> list[dict[str, str]]:
         ids = [int(token) for *_, token in self.tokens()]
         shares = ("balanceOfBatch(address[],uint256[])", [self.wallet] * len(ids), ids)
-        asked = [(self.settings.conditional_tokens, shares)]
+        asked: list[tuple[str, tuple[Any, ...]]] = [(self.settings.conditional_tokens, shares)]
         asked += [(address, ("balanceOf(address)", self.wallet)) for _, address in self.settings.collateral_buckets]
         return [{"to": address, "data": _encoded(*call)} for address, call in asked]
 

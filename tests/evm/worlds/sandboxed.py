@@ -120,7 +120,11 @@ class SandboxWorld(World):
     def trade(self, bargain: Bargain) -> str:
         if not bargain.own:
             return self.trade_elsewhere(bargain)
-        return self._take(bargain) if bargain.took else self._rest(bargain)
+        if bargain.took:
+            return self._take(bargain)
+        order_id = self.rest(bargain)
+        self._act(FillOrder(order_id=order_id, cross=bargain.across))
+        return order_id
 
     def trade_elsewhere(self, bargain: Bargain, *, listed: bool = True) -> str:
         """The other client's order; where it is not ``listed``, the chain alone shows it."""
@@ -129,12 +133,10 @@ class SandboxWorld(World):
         done = self._act(ExternalTrade(**_terms(bargain), role=role, listed=listed))
         return str(done[f"{role.lower()}_order_id"])
 
-    def _rest(self, bargain: Bargain) -> str:
-        """An order that meets no quote, and then a stranger who takes it."""
+    def rest(self, bargain: Bargain) -> str:
+        """The order, which meets no quote yet."""
         self._quote(bargain, away=True)
-        order_id = self.control.act(Place(**_terms(bargain)))["order_id"]
-        self._act(FillOrder(order_id=order_id, cross=bargain.across))
-        return str(order_id)
+        return str(self.control.act(Place(**_terms(bargain)))["order_id"])
 
     def _take(self, bargain: Bargain) -> str:
         """An order that meets the makers' quotes. They bid for YES and offer YES, so NO is traded across."""
@@ -197,7 +199,7 @@ def _grouped(questions: Sequence[Question]) -> list[tuple[Question, ...]]:
     return [tuple(group) for group in groups.values()]
 
 
-def _terms(bargain: Bargain) -> dict[str, str]:
+def _terms(bargain: Bargain) -> dict[str, Any]:
     return {
         "token_id": bargain.question.tokens[bargain.outcome],
         "side": bargain.side.value,

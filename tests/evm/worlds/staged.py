@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import msgspec
@@ -11,7 +11,7 @@ from polymarket.settings import PolymarketSettings
 from portfolio.facts import Side as OrderSide
 from portfolio.labelling_book import TokenBook
 from service.config.outside import token_book
-from tests.evm.stage import Event, Market, Side, Stage, Terms
+from tests.evm.stage import Event, Market, Side, Stage, Terms, Wallet
 from tests.evm.stage.log import BURN
 from tests.evm.worlds.base import Bargain, Question, World
 
@@ -23,11 +23,19 @@ FEE_RATE = 40_000
 
 
 class StagedWorld(World):
-    """``fee_rates`` are those of questions by name, where they are to be those of another world."""
+    """``fee_rates`` are those of questions by name, where they are to be those of another world.
 
-    def __init__(self, stage: Stage, fee_rates: Mapping[str, int] | None = None) -> None:
+    ``opened`` makes the wallet, where it is not to be a plain one.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        fee_rates: Mapping[str, int] | None = None,
+        opened: Callable[[Stage], Wallet] = Stage.wallet,
+    ) -> None:
         settings, birth = PolymarketSettings(**stage.chain_settings), stage.head + 1
-        self.account = stage.wallet()
+        self.account = opened(stage)
         super().__init__(settings, self.account.address, birth)
         self.stage = stage
         self._fee_rates = fee_rates or {}
@@ -36,7 +44,7 @@ class StagedWorld(World):
 
     @property
     def addresses(self) -> TokenBook:
-        """Those of the settings, and in the place of Polymarket's known ones on Polygon those that are deployed here."""
+        """Those of the settings; in the place of Polymarket's known ones on Polygon those that are deployed here."""
         book, address = token_book(self.settings), self.stage.address
         acting = [f"{prefix}{name}" for prefix in ("", "neg_risk_") for name in ACTING] + ["ramp", "vault"]
         return msgspec.structs.replace(
@@ -106,12 +114,11 @@ class StagedWorld(World):
         (self.account.deposit if micro > 0 else self.account.withdraw)(abs(micro), bucket)
 
     def ramp(self, micro: int) -> None:
-        stage, house, wallet = self.stage, self.stage.house.address, self.account.address
-        ramp, usdc = stage.contract("ramp").functions, stage.address("usdc_e")
+        house, usdc = self.stage.house, self.stage.address("usdc_e")
         if micro > 0:
-            stage.send(house, ramp.wrap(usdc, wallet, micro))
+            house._do("ramp", "wrap", usdc, self.account.address, micro)
         else:
-            stage.send(wallet, ramp.unwrap(usdc, house, -micro))
+            self.account._do("ramp", "unwrap", usdc, house.address, -micro)
 
     def wrap(self, micro: int) -> None:
         (self.account.wrap if micro > 0 else self.account.unwrap)(abs(micro))

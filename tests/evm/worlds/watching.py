@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
-from hexbytes import HexBytes
-
 from messages.reads import LogsAnswer, ReadCompleted, ReadFailed, ReadLogs
 from polymarket.chain_memory import ChainMemory
 from polymarket.driver import HttpDriver
@@ -50,7 +48,7 @@ def now_ms() -> int:
 
 def read(world: World, memory: ChainMemory | None = None, **asked: Any) -> ReadResult:
     """One read by a reader that was just started; it remembers nothing where no ``memory`` is given."""
-    wanted = ReadLogs(wallet="main", wallets=(world.wallet,), **asked)
+    wanted = ReadLogs(**({"wallet": "main", "wallets": (world.wallet,)} | asked))
     with closing(HttpDriver(world.settings, now_ms)) as driver:
         return driver.run(read_logs(world.settings, wanted, CONTEXT, memory or ChainMemory()))
 
@@ -106,32 +104,33 @@ class Watcher:
             hashes = {each.block_number: each.block_hash for each in answer.transactions}
             self.tail += sorted((hashes | {answer.to_block: answer.to_hash}).items())
 
-    def follow_while(self, step: int, happens: Callable[[], None]) -> bool:
-        """One read, and before its request of that number something happens. False: it needed no so many requests.
+    def read_while(self, step: int, happens: Callable[[], None]) -> tuple[bool, LogsAnswer | None]:
+        """One read, and before its request of that number something happens; False where it needs fewer requests.
 
         The requests go out one after the other, as to a node that takes no arrays. A read that fails tells nothing.
         """
-        self._memory.endpoint(0).calls = 1
+        memory = ChainMemory()
+        memory.endpoint(0).calls = 1
         asked = ReadLogs(
             wallet="main", wallets=(self.world.wallet,), from_block=self.next, known=tuple(self.tail), range_blocks=2
         )
-        reader = _Interrupted(read_logs(self.world.settings, asked, CONTEXT, self._memory), step, happens)
+        reader = _Interrupted(read_logs(self.world.settings, asked, CONTEXT, memory), step, happens)
         with closing(HttpDriver(self.world.settings, now_ms)) as driver:
             result = driver.run(reader.run())
-        if not isinstance(result, ReadFailed):
-            self.take(answer_of(result))
-        self._memory = ChainMemory()
-        return reader.happened
+        return reader.happened, None if isinstance(result, ReadFailed) else answer_of(result)
 
     # What it knows
 
-    def changes(self, block: int | None = None) -> tuple[ChainChange, ...]:
-        """The labelled changes, of that block or of all."""
-        return self._labelled(self.world.book, (each for each in self.transactions if block in {None, each.block_number}))
+    def changes(self, first: int = 0, last: int | None = None) -> tuple[ChainChange, ...]:
+        """The labelled changes, of these blocks or of all."""
+        until = self.next if last is None else last
+        return self._labelled(
+            self.world.book, (each for each in self.transactions if first <= each.block_number <= until)
+        )
 
-    def rows(self, block: int | None = None) -> tuple[Row, ...]:
+    def rows(self, first: int = 0, last: int | None = None) -> tuple[Row, ...]:
         """The changes in words."""
-        return rows_of(self.world, self.changes(block))
+        return rows_of(self.world, self.changes(first, last))
 
     def ids(self) -> set[Id]:
         """Transaction, log and what moved: the name of each part of a change."""
@@ -167,9 +166,7 @@ class Watcher:
             assert all(part in change.evidence for part in (log["transactionHash"], f"log {change.log_index}"))
 
 
-def _sums(
-    start: Balances, changes: Sequence[ChainChange], blocks: Sequence[int]
-) -> Iterator[tuple[int, Balances]]:
+def _sums(start: Balances, changes: Sequence[ChainChange], blocks: Sequence[int]) -> Iterator[tuple[int, Balances]]:
     """After each of the blocks, without zeros."""
     tokens, cash = Counter(start.tokens), Counter(start.cash)
     by_block: dict[int, list[ChainChange]] = {}
