@@ -12,7 +12,15 @@ from polymarket import position_ids
 from polymarket.log_filters import contracts_of
 from polymarket.payloads.logs import LogParser, PlacedLog
 from polymarket.settings import PolymarketSettings
-from portfolio.chain import ChainLog, ChainTransaction, ChangeKind, CollateralTransfer, PayoutRedeemed
+from portfolio.chain import (
+    ChainLog,
+    ChainTransaction,
+    ChangeKind,
+    CollateralTransfer,
+    OrderFilled,
+    PayoutRedeemed,
+    TokenTransfer,
+)
 from portfolio.labelling import IncompleteTransactionError, label
 from portfolio.labelling_book import NOBODY, TokenBook, TokenPlace
 
@@ -89,6 +97,38 @@ def test_of_the_same_match_the_fee_alone_came_to_who_takes_fees_and_nothing_to_o
     (fee,) = label(whole, FEE_RECEIVER, BOOK)
     assert (fee.kind, fee.cash, fee.counterparty) == (ChangeKind.DEPOSIT, (("pusd", 255_400),), EXCHANGE)
     assert label(whole, HOLDER, BOOK) == ()
+
+
+@pytest.mark.req("X-10", "R-19", "R-20")
+@pytest.mark.parametrize(
+    ("name", "shares", "cash", "fee", "took"),
+    [
+        ("orderfilled_v2_maker_buy", 2_560_000, -2_355_200, 0, False),
+        ("orderfilled_v2_taker_sell_6", -6_000_000, 2_880_000 - 104_830, 104_830, True),
+    ],
+)
+def test_a_captured_fill_costs_its_amount_and_its_fee(name: str, shares: int, cash: int, fee: int, took: bool) -> None:
+    """The captures have the event alone; the two movements before it are added as the exchange would make them."""
+    (fill,) = events(LOGS[name] | {"logIndex": "0x2"})
+    assert isinstance(fill, OrderFilled)
+    ways = ((fill.taker, fill.maker), (fill.maker, fill.taker))
+    (giver, taker), (payer, paid) = ways if shares > 0 else ways[::-1]
+    ctf, pusd = SETTINGS.conditional_tokens.lower(), SETTINGS.collateral.lower()
+    moved = TokenTransfer(
+        log_index=0,
+        contract=ctf,
+        operator=fill.contract,
+        sender=giver,
+        receiver=taker,
+        token_id=fill.token_id,
+        shares_micro=abs(shares),
+    )
+    sent = CollateralTransfer(
+        log_index=1, contract=pusd, bucket="pusd", sender=payer, receiver=paid, amount_micro=abs(cash)
+    )
+    (change,) = label(transaction(moved, sent, fill, complete=False), fill.maker, BOOK)
+    assert (change.kind, change.legs, change.cash) == (ChangeKind.FILL, ((fill.token_id, shares),), (("pusd", cash),))
+    assert (change.fee_micro, change.took, change.order_id) == (fee, took, LOGS[name]["topics"][1])
 
 
 def handed_in() -> tuple[ChainLog, ...]:
