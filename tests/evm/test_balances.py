@@ -5,6 +5,7 @@ The Data API rounds, and stays at what it showed first; so equal to the last dig
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -13,6 +14,9 @@ from tests.evm.command import Command
 from tests.evm.exchange import QuietExchange
 from tests.evm.market import OPENING_MICRO, ChainMarket
 from tests.support.evm import EvmNode
+
+PROOF = re.compile(r"transaction 0x[0-9a-f]{64}, log \d+, block \d+")
+"""The evidence of what the chain's logs show."""
 
 
 @pytest.fixture
@@ -24,13 +28,14 @@ def opened(market: ChainMarket, exchange: QuietExchange, command: Command) -> Co
 
 
 def causes(command: Command) -> list[tuple[str, str, int]]:
-    """Cause, token and size of every adjustment since the opening, in the order they were made."""
+    """Cause, token and size of every adjustment since the opening, in the order they happened on the chain."""
     rows = [row for row in command.read("adjustments") if row["cause"] != "OPENING"]
-    assert all("inferred" in row["evidence"] for row in rows), rows
-    return [(row["cause"], row["token_id"], row["size_micro"]) for row in sorted(rows, key=lambda row: row["at_ms"])]
+    assert all(PROOF.fullmatch(row["evidence"]) and not row["estimated"] for row in rows), rows
+    rows.sort(key=lambda row: [int(part) for part in re.findall(r"(?:block|log) (\d+)", row["evidence"])][::-1])
+    return [(row["cause"], row["token_id"], row["size_micro"]) for row in rows]
 
 
-@pytest.mark.req("S-02", "S-03", "R-23", "L-13", "L-14", "L-16", "D-09")
+@pytest.mark.req("S-02", "S-03", "R-23", "L-13", "L-14", "L-16", "D-09", "X-01")
 def test_from_opening_through_split_transfer_and_merge_each_position_is_the_contracts(
     opened: Command, market: ChainMarket
 ) -> None:
@@ -58,6 +63,8 @@ def test_all_three_between_two_syncs_leave_the_contracts_balances_and_send_nothi
     cycle = opened.sync()
     assert market.transactions() == before, "the wallet sent nothing while it was looked at"
     assert opened.positions() == market.balances()
+    kinds = ["POSITION_SPLIT", "TRANSFER_OUT", "POSITION_MERGED", "POSITION_SPLIT"]
+    assert [cause for cause, token, _ in causes(opened) if token == str(market.no)] == kinds
     report = cycle["operations_report"]
     assert Decimal(str(report["onchain_balance"])) * 1_000_000 == market.cash_micro()
     assert report["onchain_reconciled"]
