@@ -13,14 +13,6 @@ from typing import TypeAlias
 from portfolio.facts import Fact, Side
 
 
-class Finality(enum.StrEnum):
-    """How firm a fact of the chain is (X-14). Only what is FINALIZED is believed for good (R-31)."""
-
-    SEEN = "SEEN"
-    SAFE = "SAFE"
-    FINALIZED = "FINALIZED"
-
-
 class _Log(Fact, frozen=True, kw_only=True):
     """``log_index`` counts within the block, ``part`` within the log: a batch moves several tokens by one log."""
 

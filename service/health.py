@@ -41,6 +41,8 @@ class HealthFacts(msgspec.Struct, frozen=True, kw_only=True):
     stream_connected: bool | None = None
     """Whether the user stream is subscribed; None where none is followed."""
     stream_gap_ms: int = 0
+    logs_up: bool = True
+    """Whether the last cycle could read the chain's logs."""
 
 
 def judge(facts: HealthFacts) -> Health:
@@ -75,6 +77,7 @@ def _own_amber(facts: HealthFacts) -> tuple[str, ...]:
         (not facts.auto_pause, f"auto_pause_strategy_on_drift is off; {facts.auto_pause_operator} answers for it"),
         (facts.stream_connected is False, "the user stream is not connected: fills are seen by the next cycle only"),
         (facts.stream_gap_ms > 0, f"the user stream lost fills: it was {facts.stream_gap_ms} ms behind the trade list"),
+        (not facts.logs_up, "the chain's logs are not read: causes are inferred from balances and cash"),
         (facts.pending_alerts > 0, f"alerts that no channel took yet: {facts.pending_alerts}"),
     )
     return tuple(text for applies, text in checks if applies)

@@ -18,6 +18,7 @@ from messages.addresses import (
 )
 from messages.control import Answer, Backfill, Command, DescribeState, MarkExternal, RecordTrade, ResumeMarket
 from messages.cycle import SyncAsked
+from portfolio.facts import Source
 from portfolio.gate import TradeGate, trade_gate
 from portfolio.outcomes import OperationsReport
 from portfolio.reports import render_operations
@@ -28,6 +29,8 @@ from service.config import load
 from service.health import HealthFacts
 from service.wiring import ANSWER_WITHIN_S, Wiring
 from storage.queries import Queries, ReportKind, Selection
+
+LOGS = Source.CHAIN_LOGS.value
 
 BACKFILL_WITHIN_S = 600
 """Years of trades are thousands of pages."""
@@ -123,6 +126,7 @@ class Offering(Wiring):
             quarantined=self._board.quarantined,
             stream_connected=stream.connected if stream is not None else None,
             stream_gap_ms=(stream.gap_ms or 0) if stream is not None else 0,
+            logs_up=report is None or _logs_up(report),
         )
 
     def _stream_shown(self) -> StreamShown | None:
@@ -154,7 +158,12 @@ class Offering(Wiring):
             return ()
         reasons = shown.report.reasons
         at_ms = shown.report.synced_at_ms
-        up = {"clob": shown.clob_down_since_ms is None, "chain": shown.rpc_up, "data": shown.data_api_up}
+        up = {
+            "clob": shown.clob_down_since_ms is None,
+            "chain": shown.rpc_up,
+            LOGS: _logs_up(shown.report),
+            "data": shown.data_api_up,
+        }
         stream = self._stream_shown()
         followed = () if stream is None else (_stream_state(stream),)
         return followed + tuple(
@@ -238,3 +247,8 @@ def _stream_state(stream: StreamShown) -> SourceState:
         last_failure_at_ms=None,
         detail=detail,
     )
+
+
+def _logs_up(report: OperationsReport) -> bool:
+    """Whether the cycle says nothing against the chain's logs."""
+    return not any(reason.startswith(LOGS) for reason in report.reasons)

@@ -15,7 +15,7 @@ from service.version import version
 from storage.queries import Queries, Record, ReportKind, Selection
 
 NOT_RUNNING = "the service is not running"
-WITNESSES = ("clob", "stream", "chain", "data", "gamma")
+WITNESSES = ("clob", "stream", "chain", "chain.logs", "data", "gamma")
 
 
 class Live(msgspec.Struct, frozen=True, kw_only=True):

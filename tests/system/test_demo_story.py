@@ -282,7 +282,10 @@ def test_without_logs_a_deposit_is_cash_without_a_cause(stage: Stage) -> None:
         story.happens(Deposit(amount="321.5"))
         for _ in range(FOUND_WITHIN):
             story.stage.cycle()
+        source = story.service.json_of("status")["sources"]["chain.logs"]
+        health = story.service.health()
 
+    assert (source["up"], "causes are inferred" in source["detail"], health["status"]) == (False, True, "degraded")
     (issue,) = story.issues("CASH_UNEXPLAINED")
 
     before, after = (float(issue[name]) for name in ("before", "after"))

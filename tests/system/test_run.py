@@ -52,6 +52,7 @@ def test_it_starts_turns_green_and_allows_trading_after_its_first_cycle(
         "clob": True,
         "stream": True,
         "chain": True,
+        "chain.logs": True,
         "data": True,
     }
     shares = {row["token_id"]: row["shares_micro"] for row in service.json_of("positions")}

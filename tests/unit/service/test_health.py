@@ -27,6 +27,7 @@ WELL = HealthFacts(sync_interval_ms=30_000, cycle_age_ms=10_000)
         ({"discrepancy_count": 1}, "degraded", "discrepancy"),
         ({"rpc_up": False}, "degraded", "RPC"),
         ({"data_api_up": False}, "degraded", "Data API"),
+        ({"logs_up": False}, "degraded", "the chain's logs are not read"),
         ({"halted_markets": ("0x1",)}, "degraded", "0x1"),
         ({"kill_switch": True}, "degraded", "kill switch"),
         ({"auto_pause": False, "auto_pause_operator": "alice"}, "degraded", "alice answers"),
