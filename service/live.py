@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TextIO
@@ -32,6 +33,7 @@ PAUSED = ReasonCode.PORTFOLIO_SYNC_STRATEGY_PAUSED.value
 _IDENTITY = ("wallet", "market_id", "synced_at_ms", "subject", "event_type", "strategy_id")
 _PAGE = 500
 _MS_PER_S = 1000
+_TRANSACTION = re.compile(r"0x[0-9a-f]{64}")
 _ROUTINE = ReasonCode.PORTFOLIO_SYNC_NEGRISK_AGGREGATE.value
 
 
@@ -90,7 +92,7 @@ def delta_line(report: Mapping[str, Any]) -> str:
     sizes = f"{report['internal_size_pusd']} → {report['clob_size_pusd']} pUSD"
     drift = report["drift_pusd"]
     cause = f", cause {report['cause']}" if report["cause"] else ""
-    evidence = f" ({report['evidence']})" if report["evidence"] else ""
+    evidence = f" ({short_evidence(report['evidence'])})" if report["evidence"] else ""
     subject = str(report["subject"]).replace("_", " ")
     place = f"{report['delta_type']} {subject} in {short(report['market_id'])}"
     return f"{place}: {sizes}, drift {drift} pUSD{cause}{evidence}; {report['action_taken']}"
@@ -121,6 +123,11 @@ def alert_line(alert: Alert) -> Line:
 def short(name: str) -> str:
     """A long id, recognisable."""
     return name if len(name) <= 18 else f"{name[:10]}…{name[-4:]}"
+
+
+def short_evidence(text: str) -> str:
+    """What shows a change, with its transactions recognisable; ``adjustments`` has them whole."""
+    return _TRANSACTION.sub(lambda found: short(found[0]), text)
 
 
 def _fill_key(seen: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -247,5 +247,5 @@ def _tell(demo: Demo, sandbox: SandboxControl, process: Process, config: Config)
     for text in verdict:
         console.print(text)
     console.print("look further:")
-    for hint in summary.hints(str(config.file)):
+    for hint in summary.hints(str(config.file), demo.deeds):
         console.print(f"  {hint}", soft_wrap=True)

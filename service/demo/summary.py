@@ -12,7 +12,7 @@ import msgspec
 from rich.table import Table
 
 from service.demo.script import Deed
-from service.live import PAUSED, Kind, Line, short
+from service.live import PAUSED, Kind, Line, short, short_evidence
 from storage.queries import Queries, Selection
 
 OPENING = "OPENING"
@@ -65,7 +65,7 @@ def table(found: Sequence[Found]) -> Table:
             "not yet" if report is None else f"{(report['synced_at_ms'] - each.deed.at_ms) / 1000:.1f} s",
             "-" if report is None else f"{report['drift_pusd']} pUSD",
             "-" if report is None else report["cause"],
-            "-" if report is None else report["evidence"],
+            "-" if report is None else short_evidence(report["evidence"]),
             ", ".join(each.paused) or "-",
         )
     return made
@@ -89,9 +89,10 @@ def differences(queries: Queries, wallet: str, books: Mapping[str, Any]) -> list
     ]
 
 
-def hints(file: str) -> list[str]:
-    """Commands that look further."""
-    commands = ("positions", "adjustments", "reports --kind settlement", "strategies", "replay")
+def hints(file: str, deeds: Sequence[Deed]) -> list[str]:
+    """Commands that look further; the story that is told is of the market where the sandbox did something first."""
+    stories = [f"explain {deed.condition_id}" for deed in deeds[:1]]
+    commands = ("positions", "adjustments", *stories, "reports --kind settlement", "strategies", "replay")
     return [f"{_program()} {command} --config {file}" for command in commands]
 
 

@@ -67,6 +67,12 @@ def test_a_delta_names_sizes_drift_cause_and_evidence() -> None:
         assert words in line
 
 
+@pytest.mark.req("L-14", "X-01")
+def test_a_delta_shows_its_transaction_so_that_the_line_can_be_read() -> None:
+    line = delta_line(settlement(1, evidence=f"transaction 0x{'ab' * 32}, log 3, block 9"))
+    assert "(transaction 0xabababab…abab, log 3, block 9)" in line
+
+
 @pytest.mark.req("R-26")
 @pytest.mark.parametrize(("route", "word"), [("warn", "WARN"), ("page", "PAGE")])
 def test_an_alert_is_told_with_its_loudness_and_code(route: str, word: str) -> None:
