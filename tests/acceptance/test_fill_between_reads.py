@@ -156,4 +156,11 @@ def test_wherever_between_the_reads_a_fill_is_matched_and_settles_there_is_no_dr
         assert (report.delta_count, report.pending_count, report.cash_unexplained_micro) == (0, 0, 0), name
         (held,) = (row for row in harness.queries.positions() if row["token_id"] == TOKEN)
         assert (held["shares_micro"], held["settled_micro"]) == (harness.venue.balances[TOKEN],) * 2, name
+    proofs = {row["trade_id"]: row["settled_by"] for row in harness.queries.fills()}
+    by_log = {
+        name for name, proof in proofs.items() if proof.startswith(f"transaction 0xhash-of-{name}, log 3, block ")
+    }
+    assert by_log == (set(proofs) if logs == "shown" else set()), (
+        "each fill is settled by its own log, where there are logs"
+    )
     harness.assert_replays()

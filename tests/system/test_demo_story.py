@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -268,8 +269,8 @@ def test_a_deposit_is_carried_with_its_transaction_and_alerts_nobody(stage: Stag
 
     (issue,) = story.issues("CASH_MOVED")
 
-    before, after = (float(issue[name]) for name in ("before", "after"))
-    assert after - before == pytest.approx(321.5)
+    before, after = (Decimal(issue[name]) for name in ("before", "after"))
+    assert after - before == Decimal("321.5")
     assert (issue["severity"], issue["action"]) == ("INFO", "LOGGED")
     assert issue["cause"].startswith("DEPOSIT: transaction 0x")
     assert story.issues("CASH_UNEXPLAINED") == []
@@ -288,8 +289,8 @@ def test_without_logs_a_deposit_is_cash_without_a_cause(stage: Stage) -> None:
     assert (source["up"], "causes are inferred" in source["detail"], health["status"]) == (False, True, "degraded")
     (issue,) = story.issues("CASH_UNEXPLAINED")
 
-    before, after = (float(issue[name]) for name in ("before", "after"))
-    assert after - before == pytest.approx(321.5)
+    before, after = (Decimal(issue[name]) for name in ("before", "after"))
+    assert after - before == Decimal("321.5")
     assert (issue["severity"], issue["action"]) == ("WARN", "LOGGED")
     (alert,) = _alerts(story, "PORTFOLIO_SYNC_CASH_UNEXPLAINED")
     assert (alert["drift_pusd"], alert["route"]) == ("321.5", "warn")
