@@ -33,12 +33,14 @@ def wait_for_a_greenlet_on_sqlite(database: Database) -> None:
 def wait_for_a_greenlet_on_postgresql(database: Database, url: str) -> None:
     other = psycopg2.connect(url)
     other.cursor().execute("SELECT pg_advisory_lock(1)")
-    gevent.spawn(lambda: other.cursor().execute("SELECT pg_advisory_unlock(1)"))
+    unlocking = gevent.spawn(lambda: other.cursor().execute("SELECT pg_advisory_unlock(1)"))
 
     def work(transaction: Transaction) -> None:
         transaction.execute("SELECT pg_advisory_xact_lock(1)")
 
     database.write(work)
+    # psycopg2 holds a connection's native lock through a query: closing it from another greenlet would stop the thread.
+    unlocking.get()
     other.close()
 
 
