@@ -36,6 +36,17 @@ class SyncShown(msgspec.Struct, frozen=True, kw_only=True):
     balances: Balances | None = None
 
 
+class ChainShown(msgspec.Struct, frozen=True, kw_only=True):
+    """What the watcher shows of the chain (X-14); None where it is not known. ``detail``: why the last look failed."""
+
+    head: int | None = None
+    safe: int | None = None
+    finalized: int | None = None
+    followed: int | None = None
+    at_ms: int = 0
+    detail: str = ""
+
+
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
     """How a cycle ended, as far as readers care. ``completed``: every market was compared."""
 
@@ -75,6 +86,7 @@ class Board:
         self.sync: dict[str, SyncShown] = {}
         self.gate: dict[str, GateShown] = {}
         self.stream: dict[str, StreamShown] = {}
+        self.chain = ChainShown()
         self.quarantined: tuple[str, ...] = ()
         self.lease_held = True
 

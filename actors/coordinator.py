@@ -1,7 +1,7 @@
 """The SyncCoordinator: one cycle at a time; who must answer, by when (S-01, S-02, D-09, D-11).
 
-It gathers by messages and decides nothing about a market's numbers. When cycles begin and end, and what answers mean,
-is here; what each stage of a cycle asks is in ``stages``.
+It gathers by messages and decides nothing about a market's numbers. When cycles begin and end is here; what each stage
+of a cycle asks is in ``stages``, what the answers mean in ``learning``.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import msgspec
 from actors.base import System
 from actors.board import Board, Ended, shown_after
 from actors.directory import NEED_PREFIX, Ensure
-from actors.gathering import NOTED, Cycle
+from actors.gathering import Cycle
 from actors.learning import LearningStages
 from actors.ports import ExternalReads
 from actors.stages import CoordinatorSettings
-from messages.addresses import REPORTER, Address, ingest_address
+from messages.addresses import REPORTER, WATCHER, Address, ingest_address
 from messages.control import Answer, DescribeState
 from messages.cycle import (
     CycleDeadline,
@@ -32,14 +32,12 @@ from messages.cycle import (
     ViewApplied,
 )
 from messages.feeding import WalletOpened
+from messages.following import BlockPassed, ChainFollowed, LogsOverdue
 from messages.reads import (
-    LogsAnswer,
-    MarketsAnswer,
     ReadCompleted,
     ReadFailed,
 )
 from portfolio.events import CycleClosed, WalletDefined
-from portfolio.facts import FailureKind, Verdict
 from portfolio.wallet import WalletState
 
 EXTRA_CYCLE_MS = 1_000
@@ -47,8 +45,6 @@ EXTRA_CYCLE_MS = 1_000
 
 EXTRA = frozenset({"fill", "stream"})
 """Why an extra cycle is wanted: fills, or a new subscription of the user stream."""
-
-MISCONFIGURED = frozenset({FailureKind.WRONG_CHAIN, FailureKind.NO_CONTRACT, FailureKind.UNAUTHORIZED})
 
 
 class SyncCoordinator(LearningStages):
@@ -106,6 +102,11 @@ class SyncCoordinator(LearningStages):
                 self._image(message, now_ms)
             case MarketsNeeded():
                 self._needed(message)
+            case ChainFollowed():
+                if self._hand_on(message):
+                    self._want_extra(now_ms)
+            case BlockPassed() | LogsOverdue():
+                self._passed(message, now_ms)
             case PollDone():
                 self._polled(message, now_ms)
             case ViewApplied():
@@ -169,26 +170,6 @@ class SyncCoordinator(LearningStages):
             self._completed(running, key, message)
         self._move_on(running, now_ms)
 
-    def _failed(self, running: Cycle, key: str, message: ReadFailed) -> None:
-        running.unavailable(key, message.source, f"{message.kind.value}: {message.detail}")
-        if message.kind in MISCONFIGURED:
-            self.log.error("source_misconfigured", source=message.source.value, detail=message.detail)
-
-    def _completed(self, running: Cycle, key: str, message: ReadCompleted) -> None:
-        """Only a COMPLETE reading is believed; metadata that came is of use even if some is missing."""
-        running.certificates.append(message.certificate)
-        if isinstance(message.answer, MarketsAnswer):
-            self._learn(message.answer.markets)
-        elif isinstance(message.answer, LogsAnswer) and message.certificate.verdict is Verdict.COMPLETE:
-            self._logged(running, message.answer)
-        elif message.certificate.verdict is Verdict.COMPLETE and key not in NOTED:
-            running.believe(message.answer, message.certificate)
-            if key == "balances" and running.balances is not None:
-                self._directory.hand_out_counts(running.images, running.balances.question_counts)
-        else:
-            detail = f"{message.certificate.verdict.value}: {message.certificate.reason}"
-            running.unavailable(key, message.certificate.source, detail)
-
     def _applied(self, message: ViewApplied, now_ms: int) -> None:
         running = self._cycle
         if running is None or message.cycle_id != running.cycle_id:
@@ -226,7 +207,9 @@ class SyncCoordinator(LearningStages):
         self._board.sync[self._state.wallet] = self._shown
         if report.onchain_reconciled:
             self._reconciled_block = report.block_number
-            self._followed.compared(report.block_number, ended.images)
+            agreed = running is not None and running.agreed
+            self._followed.compared(report.block_number, ended.images, agreed=agreed)
+            self._follow_from(running)
         if running is not None and running.completed:
             self._look_for_overdue(running, now_ms)
         if self._state.opened and not self._told_opened:
@@ -237,6 +220,13 @@ class SyncCoordinator(LearningStages):
             self.tell(REPORTER, Answer(request_id=request_id, ok=True, detail=report.cycle_id, body=body))
         self._waiting = []
         self._plan_next(running, now_ms)
+
+    def _follow_from(self, running: Cycle | None) -> None:
+        """After the very first comparison there is a block from which on the chain can be followed."""
+        if running is not None and not self._followed.begun:
+            follow = self._followed.ask(self._state.wallet, running, self.address, waits=False)
+            if follow is not None:
+                self.tell(WATCHER, follow)
 
     def _plan_next(self, running: Cycle | None, now_ms: int) -> None:
         """The next interval, or sooner: a joined request at once, after fills within a second (S-01, R-34)."""

@@ -5,15 +5,22 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import msgspec
+
 from messages.addresses import Address, ingest_address, market_address
 from messages.cycle import MarketsKnown
+from messages.reads import ReadBalances
 from portfolio.events import MarketDefined, MarketsRegistered
-from portfolio.facts import MarketMeta, QuestionCount
+from portfolio.facts import ConditionTokens, MarketMeta, QuestionCount, TokenIdCheck
+from portfolio.token_ids import stated_ids
 from portfolio.views import MarketImage
 from portfolio.wallet import DirectoryEntry
 
 METADATA_REFRESH_MS = 3_600_000
 """Metadata is asked for again hourly, and by a forced cycle; never per market and cycle (S-02)."""
+
+CHECKS_AT_ONCE = 100
+"""Conditions whose token ids one cycle has checked; of many that are new, the rest waits for the next cycles."""
 
 NEED_PREFIX = "need|"
 """Begins the correlation of a question about metadata that the ingest waits for, in a cycle or between two."""
@@ -36,6 +43,7 @@ class Directory:
         self._numbers = itertools.count(1)
         self.read_at_ms: int | None = None
         self.metas: dict[str, MarketMeta] = {}
+        self._unchecked: dict[str, ConditionTokens] = {}
 
     def due(self, now_ms: int, *, forced: bool) -> bool:
         """Whether all metadata is to be read again; notes that it is."""
@@ -60,6 +68,7 @@ class Directory:
         """
         grouped: dict[str, list[MarketMeta]] = {}
         for meta in metas:
+            self._note_ids(meta)
             self.metas[meta.condition_id] = meta
             grouped.setdefault(entries[meta.condition_id].market_id, []).append(meta)
         for market_id, found in grouped.items():
@@ -76,6 +85,38 @@ class Directory:
             if image is not None and image.question_count != count.count:
                 address = market_address(self._wallet, count.neg_risk_market_id)
                 self._tell(address, MarketDefined(metas=(), question_count=count.count))
+
+    def _note_ids(self, meta: MarketMeta) -> None:
+        """Have the contract check token ids once in a life of the process, and again where metadata changes them."""
+        stated, before = stated_ids(meta), self.metas.get(meta.condition_id)
+        if stated is not None and (before is None or stated_ids(before) != stated):
+            self._unchecked[meta.condition_id] = stated
+
+    def checking_ids(self, read: ReadBalances) -> ReadBalances:
+        """The read, with the conditions whose token ids it is to check beside (R-18)."""
+        stated = tuple(itertools.islice(self._unchecked.values(), CHECKS_AT_ONCE))
+        return msgspec.structs.replace(read, token_ids_of=stated)
+
+    def hand_out_checks(
+        self, entries: Entries, images: Mapping[str, MarketImage], checks: Iterable[TokenIdCheck]
+    ) -> tuple[str, ...]:
+        """Tell markets what the contract says, where it is another thing than they know; returns what is unanswered."""
+        news: dict[str, list[TokenIdCheck]] = {}
+        unanswered = []
+        for check in checks:
+            asked = self._unchecked.get(check.condition_id)
+            if asked is not None and asked.token_ids == check.stated:
+                del self._unchecked[check.condition_id]
+            if not check.computed:
+                unanswered.append(check.condition_id)
+                continue
+            market_id = entries[check.condition_id].market_id
+            known = {one.condition_id: one for one in images[market_id].contradicted} if market_id in images else {}
+            if known.get(check.condition_id) != (check if check.contradicted else None):
+                news.setdefault(market_id, []).append(check)
+        for market_id, found in news.items():
+            self._tell(market_address(self._wallet, market_id), MarketDefined(metas=(), token_ids=tuple(found)))
+        return tuple(unanswered)
 
     def need(self, entries: Entries, condition_ids: Sequence[str]) -> str | None:
         """Note what the ingest waits for; names the question to ask for it, None where all is known already."""

@@ -1,80 +1,225 @@
-"""Which of the chain's logs a cycle needs: all since the wallet was last compared and nothing was left open (X-01).
+"""What a wallet's coordinator knows of the chain's logs: what the markets are handed, what a cycle compares (X-01).
 
-A difference that waits for its second look was explained, or not, by logs of an earlier cycle; so the next one reads
-them again. Without logs the cycle goes on: causes are inferred then, and the report says so.
+Changes behind the block of the last plan go to their markets as they are seen; those up to it are the cycle's, whose
+balances show them. A difference that waits for its second look was explained, or not, by logs of an earlier cycle, so
+transactions are kept from the last block on at which nothing was left open.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
 from actors.gathering import Cycle
-from messages.reads import LogsAnswer, ReadLogs
-from portfolio.facts import Balances
+from actors.labels import Labels, Place
+from messages.addresses import Address
+from messages.following import ChainFollowed, FollowTo
+from portfolio.chain import ChainTransaction
+from portfolio.cycle import ReferencePrice
+from portfolio.entries import Cause
+from portfolio.events import ChainDropped, ChainSeen
+from portfolio.facts import MarketMeta, Payout
 from portfolio.labelling_book import TokenBook
 from portfolio.readings import Logs
-from portfolio.views import MarketImage
+from portfolio.tail import ChainFact, DroppedBlock, facts_of
+from portfolio.views import MarketImage, TokenPrice
 
 BLOCKS_MAX = 100_000
 """Blocks that are read at most; what lies further back is inferred from balances."""
 
+PART = 200
+"""Transactions that are looked at, and facts that one market is told, before others are let in: some 20 ms of work."""
+
+
+class Handed(msgspec.Struct, frozen=True, kw_only=True):
+    """What news of the chain mean: events by market, tokens of no known market, and whether a cycle is wanted soon."""
+
+    events: tuple[tuple[str, ChainDropped | ChainSeen], ...]
+    unknown: tuple[str, ...]
+    urgent: bool
+
 
 class LogsFollowed:
-    """What is known of one wallet's logs across cycles; ``book`` None: its chain's logs are not read."""
+    """One wallet's logs across cycles; ``book`` None: its chain's logs are not read."""
 
     def __init__(self, address: str, book: TokenBook | None, reconciled_block: int | None) -> None:
         self._address = address.lower()
         self._book = book
-        self._until = self._compared = reconciled_block
+        self._until = self._compared = self._planned = reconciled_block
+        self._anew = True
+        self._torn: int | None = None
+        self._final = 0
+        self._transactions: list[ChainTransaction] = []
+        self._labels = Labels(self._address, book or TokenBook())
+        self._ready: dict[Place, tuple[ChainFact, ...]] = {}
+        self._markets: dict[tuple[int, str], set[str]] = {}
+        self._payouts: dict[str, Payout] = {}
+        self._prices: dict[str, int] = {}
 
-    def first_read(self, wallet: str, running: Cycle) -> ReadLogs | None:
-        """The logs from the last block that left nothing open to the one that the cycle has pinned, if any."""
+    # -- asking ---------------------------------------------------------------------------------------------------
+
+    def ask(self, wallet: str, running: Cycle, reply_to: Address, *, waits: bool = True) -> FollowTo | None:
+        """What to ask the watcher for: to be past the block that the cycle has pinned, if any."""
         pinned = running.balances
         if pinned is None or self._book is None or self._until is None:
             return None
-        running.transactions = []
-        begin = max(self._until + 1, pinned.block_number - BLOCKS_MAX + 1)
-        if begin <= pinned.block_number:
-            return self._read(wallet, begin, pinned)
-        self._complete(running)
-        return None
-
-    def next_read(self, wallet: str, running: Cycle, answer: LogsAnswer) -> ReadLogs | None:
-        """Take in an answer; what to ask for next, where it did not reach the pinned block."""
-        pinned = running.balances
-        if pinned is None:
-            return None
-        if answer.replaced or answer.to_block < answer.from_block:
-            reason = "was replaced" if answer.replaced else "is not known to the node yet"
-            running.notes.append(f"chain.logs: block {pinned.block_number} {reason}; causes are inferred")
-            return None
-        running.transactions.extend(answer.transactions)
-        if answer.to_block < pinned.block_number:
-            return self._read(wallet, answer.to_block + 1, pinned)
-        self._complete(running)
-        return None
-
-    def _read(self, wallet: str, from_block: int, pinned: Balances) -> ReadLogs:
-        """Up to the pinned block, which must be the same one that the balances are of."""
-        return ReadLogs(
+        self._payouts.update((payout.condition_id, payout) for payout in pinned.payouts)
+        message = FollowTo(
             wallet=wallet,
-            wallets=(self._address,),
-            from_block=from_block,
-            to_block=pinned.block_number,
-            known=((pinned.block_number, pinned.block_hash),),
+            address=self._address,
+            reply_to=reply_to,
+            cycle_id=running.cycle_id if waits else "",
+            from_block=max(self._until + 1, pinned.block_number - BLOCKS_MAX + 1),
+            block_number=pinned.block_number,
+            block_hash=pinned.block_hash,
+            standing=self._relied_on(running.sorted_images()),
+            anew=self._anew,
+        )
+        if self._anew:
+            self._transactions = []
+        self._anew, self._torn = False, None
+        return message
+
+    @property
+    def begun(self) -> bool:
+        """Whether the watcher was asked before."""
+        return not self._anew
+
+    def _relied_on(self, images: Iterable[MarketImage]) -> tuple[tuple[int, str], ...]:
+        """Blocks that may be dropped, of what is in the markets' books and of what is kept here.
+
+        The watcher may have begun anew since, or a market may have missed what it was told: the watcher looks at those
+        that it does not know itself.
+        """
+        for image in images:
+            for change in image.chained:
+                self._markets.setdefault((change.block_number, change.block_hash), set()).add(image.market_id)
+        kept = {(one.block_number, one.block_hash) for one in self._transactions}
+        return tuple(sorted(place for place in kept.union(self._markets) if place[0] > self._final))
+
+    # -- what the watcher says --------------------------------------------------------------------------------------
+
+    def prepared(self, message: ChainFollowed) -> Iterator[None]:
+        """Work out what a message says part by part, so that others can be let in between; then :meth:`take` it."""
+        for number, transaction in enumerate(message.transactions, start=1):
+            if self._is_news(transaction):
+                self._ready[transaction.transaction_hash, transaction.block_hash] = self._facts(transaction)
+            if number % PART == 0:
+                yield
+
+    def take(self, message: ChainFollowed) -> Handed:
+        """Keep what is new, and say what it means for the markets."""
+        self._final = max(self._final, message.final_block)
+        self._tear(message.dropped)
+        events: list[tuple[str, ChainDropped | ChainSeen]] = list(self._dropped(message.dropped))
+        held = {(one.transaction_hash, one.block_hash) for one in self._transactions}
+        new = [one for one in message.transactions if (one.transaction_hash, one.block_hash) not in held]
+        self._transactions += new
+        unknown: set[str] = set()
+        facts: list[ChainFact] = []
+        for transaction in new:
+            if self._is_news(transaction):
+                unknown |= self._labels.unplaced(transaction)
+                ready = self._ready.get((transaction.transaction_hash, transaction.block_hash))
+                facts += self._facts(transaction) if ready is None else ready
+        self._ready = {}
+        events += self._seen(facts)
+        urgent = bool(unknown) or any(not fact.order_id for fact in facts) or bool(message.dropped)
+        return Handed(events=tuple(events), unknown=tuple(sorted(unknown)), urgent=urgent)
+
+    def _tear(self, blocks: Sequence[DroppedBlock]) -> None:
+        """What took the place of dropped blocks is needed, whatever was compared before."""
+        for block in blocks:
+            self._torn = block.block_number if self._torn is None else min(self._torn, block.block_number)
+            self._until = None if self._until is None else min(self._until, block.block_number - 1)
+
+    def _dropped(self, blocks: Sequence[DroppedBlock]) -> Iterable[tuple[str, ChainDropped]]:
+        gone = {block.block_hash for block in blocks}
+        self._transactions = [one for one in self._transactions if one.block_hash not in gone]
+        told: dict[str, list[DroppedBlock]] = {}
+        for block in blocks:
+            for market_id in self._markets.pop((block.block_number, block.block_hash), ()):
+                told.setdefault(market_id, []).append(block)
+        return [(market_id, ChainDropped(blocks=tuple(found))) for market_id, found in sorted(told.items())]
+
+    def _is_news(self, transaction: ChainTransaction) -> bool:
+        """Whether no plan was made yet that has to do with its block."""
+        return self._planned is None or transaction.block_number > self._planned
+
+    def _seen(self, facts: Iterable[ChainFact]) -> Iterable[tuple[str, ChainSeen]]:
+        grouped: dict[str, list[ChainFact]] = {}
+        for fact in facts:
+            market_id = self._labels.market_of(fact.hint.legs[0][0])
+            grouped.setdefault(market_id, []).append(fact)
+            self._markets.setdefault((fact.block_number, fact.block_hash), set()).add(market_id)
+        parts = [
+            (market_id, found[start : start + PART])
+            for market_id, found in sorted(grouped.items())
+            for start in range(0, len(found), PART)
+        ]
+        return [
+            (market_id, ChainSeen(facts=tuple(found), final_block=self._settled_block, prices=self._priced(found)))
+            for market_id, found in parts
+        ]
+
+    @property
+    def _settled_block(self) -> int:
+        """Up to there nothing will be undone, and nothing was left open (R-31)."""
+        return min(self._final, self._until if self._until is not None else 0)
+
+    def _priced(self, facts: Iterable[ChainFact]) -> tuple[TokenPrice, ...]:
+        tokens = sorted({token_id for fact in facts for token_id, _ in fact.hint.legs if token_id in self._prices})
+        return tuple(TokenPrice(token_id=token_id, price_micro=self._prices[token_id]) for token_id in tokens)
+
+    def _facts(self, transaction: ChainTransaction) -> tuple[ChainFact, ...]:
+        """What it is to markets; while one of its tokens is of no known market, a cycle decides about it."""
+        if self._book is None or self._labels.unplaced(transaction):
+            return ()
+        facts = facts_of(self._labels.of(transaction), self._labels.book, self._payouts)
+        brought = (fact.hint for fact in facts if fact.hint.cause is Cause.TRANSFER_IN)
+        # What came in is carried at a mark (R-13): before this life's first plan there is none, and a cycle books it.
+        return () if any(hint.legs[0][0] not in self._prices for hint in brought) else facts
+
+    # -- what is learned --------------------------------------------------------------------------------------------
+
+    def learn(self, metas: Iterable[MarketMeta]) -> None:
+        """Where tokens belong, by their metadata."""
+        self._labels.learn(metas)
+
+    def planned(self, running: Cycle, prices: Mapping[str, ReferencePrice]) -> None:
+        """A cycle compares at its block: what lies before it is not handed on any more."""
+        self._prices = {token_id: price.price_micro for token_id, price in prices.items()}
+        if running.balances is not None:
+            self._planned = max(self._planned or 0, running.balances.block_number)
+
+    def complete(self, running: Cycle) -> None:
+        """Everything up to the cycle's block is there."""
+        pinned = running.balances
+        if self._book is None or self._compared is None or pinned is None:
+            return
+        seen = tuple(one for one in self._transactions if one.block_number <= pinned.block_number)
+        running.logs = Logs(
+            address=self._address,
+            cash_until_block=self._compared,
+            transactions=seen,
+            book=self._book,
+            labelled=self._labels.among(seen),
         )
 
-    def _complete(self, running: Cycle) -> None:
-        if self._book is not None and self._compared is not None:
-            running.logs = Logs(
-                address=self._address,
-                cash_until_block=self._compared,
-                transactions=tuple(running.transactions),
-                book=self._book,
-            )
+    def compared(self, block_number: int | None, images: tuple[MarketImage, ...], *, agreed: bool) -> None:
+        """A cycle has compared the wallet at this block; where nothing waits, logs up to it are needed no more.
 
-    def compared(self, block_number: int | None, images: tuple[MarketImage, ...]) -> None:
-        """A cycle has compared the wallet at this block; where nothing waits, logs up to it are needed no more."""
+        Unless the endpoints ``agreed`` on the block, what came before it may still have to be undone (X-14).
+        """
         if block_number is None:
             return
         self._compared = block_number
-        if self._until is None or not any(token.pending for image in images for token in image.tokens):
+        torn = self._torn is not None and self._torn <= block_number
+        waits = torn or any(token.pending for image in images for token in image.tokens)
+        if self._until is None or (agreed and not waits):
             self._until = block_number
+        until, settled = self._until, self._settled_block
+        self._transactions = [one for one in self._transactions if one.block_number > until]
+        self._labels.keep(self._transactions)
+        self._markets = {place: markets for place, markets in self._markets.items() if place[0] > settled}

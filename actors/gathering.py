@@ -8,8 +8,15 @@ from collections.abc import Collection, Iterable
 import msgspec
 
 from messages.cycle import PollDone
-from messages.reads import Answer, BalancesAnswer, OrderAnswer, OrdersAnswer, PositionsAnswer, ReadBalances
-from portfolio.chain import ChainTransaction
+from messages.reads import (
+    AgreementAnswer,
+    Answer,
+    BalancesAnswer,
+    OrderAnswer,
+    OrdersAnswer,
+    PositionsAnswer,
+    ReadBalances,
+)
 from portfolio.closing import Gathered
 from portfolio.cycle import Plan, tokens_to_read
 from portfolio.facts import Balances, Certificate, DataPosition, MarketMeta, OpenOrder, Source, TokenRef
@@ -20,8 +27,10 @@ from portfolio.thresholds import stale_limit_ms
 from portfolio.views import MarketImage, OrderFate
 
 LOGS_KEY = "logs"
+AGREEMENT_KEY = "agreement"
+NOT_FINAL = "; nothing is taken for final"
 
-NOTED = {"markets": "", "refresh": "", LOGS_KEY: "; causes are inferred"}
+NOTED = {"markets": "", "refresh": "", LOGS_KEY: "; causes are inferred", AGREEMENT_KEY: NOT_FINAL}
 """Questions that a cycle goes on without an answer to, and what follows from it; both are noted (R-05)."""
 
 
@@ -60,7 +69,7 @@ class Cycle:
         self.refreshed = False
         self.fates: list[OrderFate] = []
         self.logs: Logs | None = None
-        self.transactions: list[ChainTransaction] = []
+        self.agreed = True
         self.poll: PollDone | None = None
         self.conditions_seen: set[str] = set()
         self.certificates: list[Certificate] = []
@@ -133,6 +142,16 @@ class Cycle:
                     self.clob_failure = f"the list of open orders lacked {order_id}, which is live: it was partial"
             case _:
                 self.notes.append(f"an answer of kind {type(answer).__name__} was not asked for")
+
+    def agree(self, answer: AgreementAnswer) -> None:
+        """What several RPC endpoints say of the pinned block: its balances count only where none contradicts (X-14)."""
+        self.agreed = answer.waived or len(answer.agreeing) > 1
+        if answer.disagreed:
+            told = "; ".join(f"endpoint {place}: {reason}" for place, reason in answer.differing)
+            self.unavailable("balances", Source.CHAIN_AGREEMENT, f"block {answer.block_number}, {told}")
+        elif not self.agreed:
+            told = "; ".join(f"endpoint {place}: {reason}" for place, reason in answer.silent)
+            self.unavailable(AGREEMENT_KEY, Source.CHAIN_AGREEMENT, told)
 
     def give_up(self) -> None:
         """Wait for nobody any longer; what did not answer is named."""
@@ -218,24 +237,25 @@ class Cycle:
             logs=self.logs,
         )
 
-    def gathered(self, now_ms: int, discrepancy_alert_micro: int) -> Gathered:
-        """All that the closing depends on."""
-        failures = (self.clob_failure, self.stale, self.rpc_failure, self.data_failure)
-        return Gathered(
-            cycle_id=self.cycle_id,
-            synced_at_ms=self.synced_at_ms,
-            duration_ms=max(0, now_ms - self.started_at_ms),
-            status=self.status,
-            reasons=(*(failure for failure in failures if failure), *self.notes),
-            images=self.sorted_images(),
-            results=tuple(sorted(self.results, key=lambda result: result.market_id)),
-            plan=self.plan if self.completed else None,
-            block_number=self.balances.block_number if self.balances is not None else None,
-            orders_read_at_ms=self.orders_read_at_ms or None,
-            certificates=tuple(self.certificates),
-            paused=self.paused,
-            discrepancy_alert_micro=discrepancy_alert_micro,
-        )
+
+def gathered(running: Cycle, now_ms: int, discrepancy_alert_micro: int) -> Gathered:
+    """All that the closing depends on."""
+    failures = (running.clob_failure, running.stale, running.rpc_failure, running.data_failure)
+    return Gathered(
+        cycle_id=running.cycle_id,
+        synced_at_ms=running.synced_at_ms,
+        duration_ms=max(0, now_ms - running.started_at_ms),
+        status=running.status,
+        reasons=(*(failure for failure in failures if failure), *running.notes),
+        images=running.sorted_images(),
+        results=tuple(sorted(running.results, key=lambda result: result.market_id)),
+        plan=running.plan if running.completed else None,
+        block_number=running.balances.block_number if running.balances is not None else None,
+        orders_read_at_ms=running.orders_read_at_ms or None,
+        certificates=tuple(running.certificates),
+        paused=running.paused,
+        discrepancy_alert_micro=discrepancy_alert_micro,
+    )
 
 
 def _merged(first: Balances, second: Balances) -> Balances:

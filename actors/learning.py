@@ -7,13 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from actors.gathering import LOGS_KEY, Cycle
-from actors.stages import CycleStages
-from messages.addresses import ingest_address
-from messages.cycle import ImageTaken, MarketsNeeded
+from actors.directory import NEED_PREFIX
+from actors.following import PART
+from actors.gathering import LOGS_KEY, NOTED, Cycle
+from actors.stages import NAMED_MAX, CycleStages
+from messages.addresses import ingest_address, market_address
+from messages.cycle import ImageTaken, MarketsNeeded, PollDone
 from messages.feeding import CheckOverdue, OverdueFill
-from messages.reads import LogsAnswer, MarketsAnswer, ReadCompleted, ReadFailed, ReadMarkets
-from portfolio.facts import MarketMeta
+from messages.following import BlockPassed, ChainFollowed, LogsOverdue
+from messages.reads import AgreementAnswer, BalancesAnswer, MarketsAnswer, ReadCompleted, ReadFailed, ReadMarkets
+from portfolio.events import ChainSeen
+from portfolio.facts import FailureKind, MarketMeta, Source, TokenIdCheck, Verdict
+
+MISCONFIGURED = frozenset({FailureKind.WRONG_CHAIN, FailureKind.NO_CONTRACT, FailureKind.UNAUTHORIZED})
+"""Failures that do not pass by themselves."""
 
 
 class LearningStages(CycleStages):
@@ -32,13 +39,87 @@ class LearningStages(CycleStages):
         event = self._directory.registration(self._state.directory, metas)
         if event is not None:
             self._apply(event)
+        self._followed.learn(metas)
         self._directory.hand_out(self._state.directory, metas)
 
-    def _logged(self, running: Cycle, answer: LogsAnswer) -> None:
-        """The logs of the cycle's blocks, or of the first of them (X-01)."""
-        further = self._followed.next_read(self._state.wallet, running, answer)
-        if further is not None:
-            self._ask(running, LOGS_KEY, further)
+    def _ids_checked(self, running: Cycle, checks: Sequence[TokenIdCheck]) -> None:
+        """What the contract says of token ids goes to their markets; what it did not answer is noted, once (R-18)."""
+        unanswered = self._directory.hand_out_checks(self._state.directory, running.images, checks)
+        if unanswered:
+            shown = ", ".join(unanswered[:NAMED_MAX])
+            running.notes.append(
+                f"the contract could not be asked for the token ids of {len(unanswered)} conditions, "
+                f"so their metadata is taken at its word: {shown}"
+            )
+
+    def _failed(self, running: Cycle, key: str, message: ReadFailed) -> None:
+        running.unavailable(key, message.source, f"{message.kind.value}: {message.detail}")
+        if message.kind in MISCONFIGURED:
+            self.log.error("source_misconfigured", source=message.source.value, detail=message.detail)
+
+    def _completed(self, running: Cycle, key: str, message: ReadCompleted) -> None:
+        """Only a COMPLETE reading is believed; metadata that came is of use even if some is missing."""
+        running.certificates.append(message.certificate)
+        if isinstance(message.answer, MarketsAnswer):
+            self._learn(message.answer.markets)
+        elif isinstance(message.answer, AgreementAnswer) and message.certificate.verdict is Verdict.COMPLETE:
+            running.agree(message.answer)
+        elif message.certificate.verdict is Verdict.COMPLETE and key not in NOTED:
+            running.believe(message.answer, message.certificate)
+            if isinstance(message.answer, BalancesAnswer):
+                self._ids_checked(running, message.answer.balances.token_ids)
+            if key == "balances" and running.balances is not None:
+                self._directory.hand_out_counts(running.images, running.balances.question_counts)
+        else:
+            detail = f"{message.certificate.verdict.value}: {message.certificate.reason}"
+            running.unavailable(key, message.certificate.source, detail)
+
+    def _hand_on(self, message: ChainFollowed) -> bool:
+        """Tell the markets what the chain shows of them; whether a cycle is wanted soon (X-01, R-22)."""
+        for _ in self._followed.prepared(message):
+            self.breathe()
+        handed = self._followed.take(message)
+        told = 0
+        for market_id, event in handed.events:
+            self.tell(market_address(self._state.wallet, market_id), event)
+            told += len(event.facts) if isinstance(event, ChainSeen) else 1
+            if told >= PART:
+                told = 0
+                self.breathe()
+        if handed.unknown:
+            read = ReadMarkets(wallet=self._state.wallet, token_ids=handed.unknown)
+            self._reads.request(read, lambda answer: self.tell(self.address, answer), f"{NEED_PREFIX}tokens")
+        return handed.urgent
+
+    def _passed(self, message: BlockPassed | LogsOverdue, now_ms: int) -> None:
+        """The logs are there up to the cycle's block, or are not waited for any longer."""
+        running = self._cycle
+        if running is None or message.cycle_id != running.cycle_id or LOGS_KEY not in running.awaiting:
+            return
+        running.awaiting.discard(LOGS_KEY)
+        if isinstance(message, LogsOverdue):
+            detail = f"they were not followed up to the cycle's block within {self._settings.logs_wait_ms} ms"
+            running.unavailable(LOGS_KEY, Source.CHAIN_LOGS, detail)
+        elif message.certificate is None:
+            running.unavailable(LOGS_KEY, Source.CHAIN_LOGS, message.detail)
+        else:
+            running.certificates.append(message.certificate)
+            self._followed.complete(running)
+        self._move_on(running, now_ms)
+
+    def _polled(self, message: PollDone, now_ms: int) -> None:
+        running = self._cycle
+        if running is None or message.cycle_id != running.cycle_id or "poll" not in running.awaiting:
+            return
+        running.poll = message
+        running.awaiting.discard("poll")
+        if message.certificate is None:
+            running.clob_failure = running.clob_failure or message.detail
+        else:
+            running.certificates.append(message.certificate)
+        if message.unresolved:
+            running.notes.append(f"no metadata yet for conditions {', '.join(message.unresolved)}: their trades wait")
+        self._move_on(running, now_ms)
 
     def _needed(self, message: MarketsNeeded) -> None:
         """Trades or orders wait at the ingest for these conditions, in a cycle or between two."""

@@ -15,6 +15,8 @@ from messages.cycle import ImageTaken, SnapshotAsked, ViewApplied
 from messages.feeding import Counted, Marker, MarkerDurable, Seen, SeenTogether
 from messages.ledger import Decision
 from portfolio.events import (
+    ChainDropped,
+    ChainSeen,
     EntryMarked,
     EventRejected,
     FillChecked,
@@ -43,7 +45,15 @@ class MarketActor(DecidingActor):
     def take(self, message: object, now_ms: int) -> None:
         """Apply events; answer snapshots from the published image."""
         match message:
-            case FillSeen() | OrderSeen() | FillChecked() | OrderChecked() | MarketDefined():
+            case (
+                FillSeen()
+                | OrderSeen()
+                | FillChecked()
+                | OrderChecked()
+                | MarketDefined()
+                | ChainSeen()
+                | ChainDropped()
+            ):
                 self._apply(message, now_ms)
             case SeenTogether():
                 self._apply_all(message.events, now_ms)

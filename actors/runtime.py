@@ -44,6 +44,15 @@ class Runtime(Protocol):
         """Let others run: called between messages of a long backlog."""
         ...
 
+    def handled(self, ref: pykka.ActorRef[Any], message: object, within_s: float) -> None:
+        """Tell an actor and wait until it has handled that; for the process alone, no actor asks.
+
+        Raises:
+            pykka.ActorDeadError: nobody is there any more.
+            pykka.Timeout: it took longer.
+        """
+        ...
+
 
 class GeventRuntime:
     """Greenlets and the hub's timers; needs ``monkey.patch_all()`` as the process's first act."""
@@ -68,6 +77,10 @@ class GeventRuntime:
     def breathe(self) -> None:
         """``gevent.idle`` lets sockets and timers in; ``sleep(0)`` would not."""
         gevent.idle()
+
+    def handled(self, ref: pykka.ActorRef[Any], message: object, within_s: float) -> None:
+        """Ask, as pykka does."""
+        ref.ask(message, timeout=within_s)
 
 
 class Post:

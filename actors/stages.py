@@ -15,15 +15,17 @@ from actors.base import DecidingActor, System
 from actors.board import Board, SyncShown
 from actors.directory import Directory, Ensure
 from actors.following import LogsFollowed
-from actors.gathering import LOGS_KEY, Cycle, Stage
+from actors.gathering import AGREEMENT_KEY, LOGS_KEY, Cycle, Stage, gathered
 from actors.ports import ExternalReads
-from messages.addresses import Address, gate_address, ingest_address, market_address
-from messages.cycle import CycleDeadline, CycleDurable, CycleJudged, PollDone, PollTrades, SnapshotAsked
-from messages.reads import Read, ReadMarkets, ReadOpenOrders, ReadOrder, ReadPositions
+from messages.addresses import WATCHER, Address, gate_address, ingest_address, market_address
+from messages.cycle import CycleDeadline, CycleDurable, CycleJudged, PollTrades, SnapshotAsked
+from messages.following import LogsOverdue
+from messages.reads import Read, ReadAgreement, ReadMarkets, ReadOpenOrders, ReadOrder, ReadPositions
 from portfolio import closing, cycle, wallet
 from portfolio.events import WalletEvent
 from portfolio.labelling_book import TokenBook
 from portfolio.thresholds import suspect_shrink
+from portfolio.token_ids import contradictions_noted
 from portfolio.views import ViewPolicy
 from portfolio.wallet import DirectoryEntry, WalletState
 
@@ -42,6 +44,8 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     ``interrupted_at_ms`` the time of a cycle that it did not finish: no other may have the same (D-24). ``begin``: the
     first cycle comes by itself (S-14), else it is asked for. ``fill_ttl_ms``: a fill's time to settle (R-10).
     ``address`` is the wallet's, ``book`` what its chain's logs are labelled by; None: they are not read.
+    ``logs_wait_ms`` is how long a cycle waits until they were followed up to its block. Of several ``rpc_endpoints``
+    none may contradict, and two must agree before anything is final (X-14).
     """
 
     wallet: str
@@ -56,6 +60,8 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     fill_ttl_ms: int = 900_000
     address: str = ""
     book: TokenBook | None = None
+    logs_wait_ms: int = 5_000
+    rpc_endpoints: int = 1
 
     def frame(self, running: Cycle) -> cycle.Frame:
         """What a plan needs to know of the cycle and the settings."""
@@ -135,14 +141,22 @@ class CycleStages(DecidingActor):
             self._snapshot(running, now_ms)
             return
         running.stage = Stage.PIN
-        self._ask(running, "balances", running.pinning_read(self._state.wallet))
+        self._ask(running, "balances", self._directory.checking_ids(running.pinning_read(self._state.wallet)))
 
     def _ask_witnesses(self, running: Cycle, _now_ms: int) -> None:
         running.stage = Stage.WITNESSES
         self._ask(running, "positions", ReadPositions(wallet=self._state.wallet))
         self._ask(running, "orders", ReadOpenOrders(wallet=self._state.wallet))
-        if (logs := self._followed.first_read(self._state.wallet, running)) is not None:
-            self._ask(running, LOGS_KEY, logs)
+        pinned = running.balances
+        if pinned is not None and self._settings.rpc_endpoints > 1:
+            running.agreed = False
+            number, block_hash = pinned.block_number, pinned.block_hash
+            agreement = ReadAgreement(wallet=self._state.wallet, block_number=number, block_hash=block_hash)
+            self._ask(running, AGREEMENT_KEY, agreement)
+        if (follow := self._followed.ask(self._state.wallet, running, self.address)) is not None:
+            running.awaiting.add(LOGS_KEY)
+            self.tell(WATCHER, follow)
+            self.later(self._settings.logs_wait_ms, LogsOverdue(cycle_id=running.cycle_id))
 
     def _follow_up(self, running: Cycle, now_ms: int) -> None:
         """Trades after the block, fates of orders that left the list, metadata of conditions first seen."""
@@ -178,7 +192,7 @@ class CycleStages(DecidingActor):
         running.stage = Stage.TOKENS
         again = running.new_tokens_read(self._state.wallet, self._directory.metas.values())
         if again is not None:
-            self._ask(running, "tokens", again)
+            self._ask(running, "tokens", self._directory.checking_ids(again))
         self._move_on(running, now_ms)
 
     def _take_images(self, running: Cycle, now_ms: int) -> None:
@@ -198,13 +212,15 @@ class CycleStages(DecidingActor):
             return
         images, readings, frame = running.sorted_images(), running.readings(), self._settings.frame(running)
         running.plan = plan = cycle.plan(images, readings, frame, self._wallet_with_unknown(running))
-        running.notes.extend(filter(None, [plan.doubt]))
+        running.notes.extend(filter(None, [plan.doubt, *contradictions_noted(images)]))
         running.awaiting = {f"view:{market_id}" for market_id in plan.views}
         for market_id, view in plan.views.items():
             self.tell(market_address(self._state.wallet, market_id), view)
+        prices = cycle.reference_prices(images, readings)
+        self._followed.planned(running, prices)
         self._shown = msgspec.structs.replace(
             self._shown,
-            prices=cycle.reference_prices(images, readings),
+            prices=prices,
             priced_at_ms=now_ms,
             metadata_at_ms=self._directory.read_at_ms or 0,
             balances=running.balances,
@@ -232,8 +248,8 @@ class CycleStages(DecidingActor):
 
     def _close(self, running: Cycle, now_ms: int) -> None:
         running.stage = Stage.CLOSING
-        gathered = running.gathered(now_ms, self._settings.policy.discrepancy_alert_micro)
-        event = closing.close(gathered, self._state)
+        shown = gathered(running, now_ms, self._settings.policy.discrepancy_alert_micro)
+        event = closing.close(shown, self._state)
         durable = CycleDurable(cycle_id=running.cycle_id, report=event.report)
         self._apply(event, ((self.address, durable),))
 
@@ -242,20 +258,6 @@ class CycleStages(DecidingActor):
         if step.state is not self._state or step.rows:
             self._state = step.state
             self.submit(event, step.state.version, step.rows, then)
-
-    def _polled(self, message: PollDone, now_ms: int) -> None:
-        running = self._cycle
-        if running is None or message.cycle_id != running.cycle_id or "poll" not in running.awaiting:
-            return
-        running.poll = message
-        running.awaiting.discard("poll")
-        if message.certificate is None:
-            running.clob_failure = running.clob_failure or message.detail
-        else:
-            running.certificates.append(message.certificate)
-        if message.unresolved:
-            running.notes.append(f"no metadata yet for conditions {', '.join(message.unresolved)}: their trades wait")
-        self._move_on(running, now_ms)
 
     def _deadline(self, message: CycleDeadline, now_ms: int) -> None:
         """Nobody is waited for any longer; what was corrected is still judged, or its pause would be lost."""

@@ -12,6 +12,8 @@ Address = NewType("Address", str)
 WRITER = Address("writer")
 REPORTER = Address("reporter")
 SUPERVISOR = Address("supervisor")
+WATCHER = Address("watcher")
+"""Of the one chain that all wallets of a process are on."""
 
 
 def market_address(wallet: str, market_id: str) -> Address:

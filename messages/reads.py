@@ -14,6 +14,7 @@ from portfolio.chain import ChainTransaction
 from portfolio.facts import (
     Balances,
     Certificate,
+    ConditionTokens,
     DataPosition,
     FailureKind,
     MarketMeta,
@@ -64,11 +65,15 @@ class ReadMarkets(_Read, frozen=True, kw_only=True, tag="read_markets"):
 
 
 class ReadBalances(_Read, frozen=True, kw_only=True, tag="read_balances"):
-    """Collateral and tokens at one block. ``block_number`` None pins the newest block past ``confirmations`` (R-31)."""
+    """Collateral and tokens at one block. ``block_number`` None pins the newest block past ``confirmations`` (R-31).
+
+    ``token_ids_of`` are conditions whose token ids the contract is asked for; as many as the endpoint takes (R-18).
+    """
 
     tokens: tuple[TokenRef, ...]
     payouts_of: tuple[str, ...] = ()
     question_counts_of: tuple[str, ...] = ()
+    token_ids_of: tuple[ConditionTokens, ...] = ()
     block_number: int | None = None
     block_hash: str | None = None
 
@@ -84,18 +89,35 @@ class ReadLogs(_Read, frozen=True, kw_only=True, tag="read_logs"):
 
     ``wallets`` are addresses of one chain; ``wallet`` only names the read. ``to_block`` None: up to the newest block
     of the node. ``known`` are numbers and hashes of blocks read before, which must still be canonical; they are of one
-    chain. ``range_blocks`` bounds the blocks of one request (None: as many as the endpoint is believed to take).
+    chain. So must those in ``standing`` be, each by itself. ``range_blocks`` bounds the blocks of one request (None: as
+    many as the endpoint is believed to take).
     """
 
     wallets: tuple[str, ...]
     from_block: int
     to_block: int | None = None
     known: tuple[tuple[int, str], ...] = ()
+    standing: tuple[tuple[int, str], ...] = ()
     range_blocks: int | None = None
 
 
+class ReadAgreement(_Read, frozen=True, kw_only=True, tag="read_agreement"):
+    """Whether all RPC endpoints have the block of that number and hash, at which something was read (X-14, R-31)."""
+
+    block_number: int
+    block_hash: str
+
+
 Read: TypeAlias = (
-    ReadOpenOrders | ReadOrder | ReadTrades | ReadPositions | ReadMarkets | ReadBalances | ReadReceipt | ReadLogs
+    ReadOpenOrders
+    | ReadOrder
+    | ReadTrades
+    | ReadPositions
+    | ReadMarkets
+    | ReadBalances
+    | ReadReceipt
+    | ReadLogs
+    | ReadAgreement
 )
 
 
@@ -146,7 +168,7 @@ class LogsAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="logs"):
     """Transactions by block and log, from ``from_block`` to ``to_block``, which may be less than was asked for.
 
     Where nothing is covered ``to_block`` is ``from_block - 1`` and ``to_hash`` empty: the node is not so far yet, or
-    blocks of ``known`` are ``replaced`` (their numbers), and what was taken from them must be undone first. ``safe``
+    blocks of ``known`` or ``standing`` are ``replaced``, and what was taken from them must be undone first. ``safe``
     and ``finalized`` are None where the endpoint has no such tag. ``range_blocks`` is what one request spans by now.
     """
 
@@ -157,8 +179,34 @@ class LogsAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="logs"):
     head: int
     safe: int | None
     finalized: int | None
-    replaced: tuple[int, ...]
+    replaced: tuple[tuple[int, str], ...]
     range_blocks: int
+
+
+class AgreementAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="agreement"):
+    """What the RPC endpoints say of one block, each named by its place in ``polygon.rpc_url``, from 1.
+
+    ``agreeing`` have that very block, ``differing`` another one in its place or another chain, and ``silent`` did not
+    tell or do not have it yet; both with a reason. ``endpoints`` is how many there are; one listed twice counts once.
+    A silent one neither agrees nor differs: who needs two voices counts those that agree.
+    """
+
+    block_number: int
+    block_hash: str
+    endpoints: int
+    agreeing: tuple[int, ...]
+    differing: tuple[tuple[int, str], ...]
+    silent: tuple[tuple[int, str], ...]
+
+    @property
+    def waived(self) -> bool:
+        """Whether there is but one endpoint, and so nothing to agree with (R-31). It was not asked."""
+        return self.endpoints == 1
+
+    @property
+    def disagreed(self) -> bool:
+        """Whether an endpoint has another chain or another block; nothing irreversible may follow (X-14)."""
+        return bool(self.differing)
 
 
 Answer: TypeAlias = (
@@ -170,6 +218,7 @@ Answer: TypeAlias = (
     | BalancesAnswer
     | ReceiptAnswer
     | LogsAnswer
+    | AgreementAnswer
 )
 
 

@@ -15,7 +15,9 @@ from eth_abi.exceptions import DecodingError
 from web3 import Web3
 
 from messages.reads import BalancesAnswer, ReadBalances
+from polymarket.chain_calls import WORD, Call, shards
 from polymarket.chain_memory import ChainMemory
+from polymarket.id_checks import IdChecks
 from polymarket.payloads import MAX_MICRO
 from polymarket.reading import Findings, ReadContext, ReadResult, Trace, conclude
 from polymarket.requests import HttpRequest, HttpResponse, ReadError, Steps
@@ -54,17 +56,6 @@ _PAYOUT_NUMERATOR = _selector("payoutNumerators(bytes32,uint256)")
 _QUESTION_COUNT = _selector("getQuestionCount(bytes32)")
 
 
-class _Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One call inside a multicall. ``weight`` is the number of values it returns."""
-
-    name: str
-    target: str
-    data: bytes
-    returns: str = "uint256"
-    weight: int = 1
-    may_fail: bool = False
-
-
 def read_balances(
     settings: PolymarketSettings, read: ReadBalances, context: ReadContext, memory: ChainMemory
 ) -> Steps[ReadResult]:
@@ -97,7 +88,13 @@ def _findings(read: ReadBalances, block: Block, found: tuple[_Plan, list[Any]]) 
     plan, values = found
     balances = plan.balances(block, values)
     return Findings(
-        rows=(*balances.collateral, *balances.tokens, *balances.payouts, *balances.question_counts),
+        rows=(
+            *balances.collateral,
+            *balances.tokens,
+            *balances.payouts,
+            *balances.question_counts,
+            *balances.token_ids,
+        ),
         answer=BalancesAnswer(balances=balances),
         parameters=(("wallet", read.wallet), ("address", plan.owner), ("tokens", str(len(read.tokens)))),
         block_number=block.number,
@@ -112,11 +109,12 @@ def _values(
     """The results of all calls at the block, in one multicall or in halves; None where it ran at another block.
 
     A call at the block's hash cannot be answered from another block. Where the RPC does not take a hash, the call goes
-    by number, and the block's hash is looked up again afterwards.
+    by number, and the block's hash is looked up again afterwards. Where an RPC refuses so much, balances come first:
+    checks of token ids are left for another time, and fewer at once.
     """
     by_hash = memory.by_hash
     while True:
-        plan = _Plan(settings, read, memory.batch)
+        plan = _Plan(settings, read, memory)
         found = yield from _aggregate(trace, settings, plan.calls, _At(block, by_hash, memory.batch))
         if found is None:
             return None
@@ -124,6 +122,9 @@ def _values(
             break
         if by_hash:
             by_hash = False
+        elif plan.id_checks.calls:
+            memory.id_checks //= 2
+            read = msgspec.structs.replace(read, token_ids_of=())
         elif memory.batch > 1 and sum(call.weight for call in plan.calls) > 1:
             memory.batch = max(1, min(memory.batch, sum(call.weight for call in plan.calls)) // 2)
         else:
@@ -170,7 +171,7 @@ def _checks(settings: PolymarketSettings, read: ReadBalances, memory: ChainMemor
     needed = [settings.multicall, *(address for _, address in settings.collateral_buckets)]
     needed += [token.contract for token in read.tokens]
     needed += [settings.neg_risk_adapter] if read.question_counts_of else []
-    needed += [settings.conditional_tokens] if read.payouts_of else []
+    needed += [settings.conditional_tokens] if read.payouts_of or read.token_ids_of else []
     unseen = dict.fromkeys(address.lower() for address in needed if address.lower() not in memory.verified)
     checks = {address: rpc_request(settings.rpc_url, "eth_getCode", address, "latest") for address in unseen}
     if memory.chain_id is None:
@@ -211,7 +212,7 @@ def _known_block(trace: Trace, settings: PolymarketSettings, tag: str) -> Steps[
 class _Plan:
     """Which calls a read needs, and how their results become balances."""
 
-    def __init__(self, settings: PolymarketSettings, read: ReadBalances, batch: int) -> None:
+    def __init__(self, settings: PolymarketSettings, read: ReadBalances, memory: ChainMemory) -> None:
         self.owner = settings.wallet(read.wallet).address.lower()
         self._read = read
         self._buckets = settings.collateral_buckets
@@ -219,40 +220,43 @@ class _Plan:
         for token in read.tokens:
             by_contract.setdefault(token.contract.lower(), {})[token.token_id] = None
         self._parts = [
-            (contract, list(ids)[start : start + batch])
+            (contract, list(ids)[start : start + memory.batch])
             for contract, ids in by_contract.items()
-            for start in range(0, len(ids), batch)
+            for start in range(0, len(ids), memory.batch)
         ]
+        stated = read.token_ids_of[: memory.id_checks or None]
+        self.id_checks = IdChecks(settings, stated, asking=memory.id_checks > 0)
         self.calls = [
             *self._collateral_calls(),
             *self._payout_calls(settings.conditional_tokens),
             *self._count_calls(settings.neg_risk_adapter),
             *self._token_calls(),
+            *self.id_checks.calls,
         ]
 
-    def _collateral_calls(self) -> list[_Call]:
+    def _collateral_calls(self) -> list[Call]:
         data = _BALANCE_OF + _CODEC.encode(["address"], [self.owner])
-        return [_Call(name=f"balance of {name}", target=address, data=data) for name, address in self._buckets]
+        return [Call(name=f"balance of {name}", target=address, data=data) for name, address in self._buckets]
 
-    def _payout_calls(self, contract: str) -> list[_Call]:
+    def _payout_calls(self, contract: str) -> list[Call]:
         calls = []
         for condition in self._read.payouts_of:
             word = bytes.fromhex(condition.removeprefix("0x")).rjust(32, b"\0")
-            calls.append(_Call(name=f"payout of {condition}", target=contract, data=_PAYOUT_DENOMINATOR + word))
+            calls.append(Call(name=f"payout of {condition}", target=contract, data=_PAYOUT_DENOMINATOR + word))
             for slot in _SLOTS:
                 data = _PAYOUT_NUMERATOR + word + slot.to_bytes(32, "big")
                 # a condition that was never prepared has no slots, and asking for one reverts
-                calls.append(_Call(name=f"payout of {condition}", target=contract, data=data, may_fail=True))
+                calls.append(Call(name=f"payout of {condition}", target=contract, data=data, may_fail=True))
         return calls
 
-    def _count_calls(self, contract: str) -> list[_Call]:
+    def _count_calls(self, contract: str) -> list[Call]:
         calls = []
         for market in self._read.question_counts_of:
             word = bytes.fromhex(market.removeprefix("0x")).rjust(32, b"\0")
-            calls.append(_Call(name=f"question count of {market}", target=contract, data=_QUESTION_COUNT + word))
+            calls.append(Call(name=f"question count of {market}", target=contract, data=_QUESTION_COUNT + word))
         return calls
 
-    def _token_calls(self) -> list[_Call]:
+    def _token_calls(self) -> list[Call]:
         """One ``balanceOfBatch`` per contract (D-28), or per part where there are more tokens than a batch takes."""
         return [_tokens_call(contract, self.owner, ids) for contract, ids in self._parts]
 
@@ -281,13 +285,14 @@ class _Plan:
             tokens=tuple(sorted(tokens, key=lambda balance: balance.token_id)),
             payouts=tuple(payouts),
             question_counts=counts,
+            token_ids=self.id_checks.answers(rest),
         )
 
 
-def _tokens_call(contract: str, owner: str, ids: Sequence[str]) -> _Call:
+def _tokens_call(contract: str, owner: str, ids: Sequence[str]) -> Call:
     # an address is encoded as the integer it is: the same bytes, in a third of the time of checked addresses
     owners = [int(owner, 16)] * len(ids)
-    return _Call(
+    return Call(
         name=f"balances of {len(ids)} tokens",
         target=contract,
         data=_BALANCE_OF_BATCH + _CODEC.encode(["uint256[]", "uint256[]"], [owners, [int(token) for token in ids]]),
@@ -311,51 +316,37 @@ class _At(msgspec.Struct, frozen=True):
 
 
 def _aggregate(
-    trace: Trace, settings: PolymarketSettings, calls: Sequence[_Call], at: _At
+    trace: Trace, settings: PolymarketSettings, calls: Sequence[Call], at: _At
 ) -> Steps[list[Any] | RpcRefusal | None]:
     """Results in order, or the first refusal. Every multicall proves the block it ran at; None: it was another."""
-    shards = _shards(calls, at.batch)
-    requests = [_multicall(settings, tuple(shard), at) for shard in shards]
+    groups = shards(calls, at.batch)
+    requests = [_multicall(settings, tuple(group), at) for group in groups]
     replies = yield from trace.try_all(requests)
     values: list[Any] = []
-    for shard, request, reply in zip(shards, requests, replies, strict=True):
+    for group, request, reply in zip(groups, requests, replies, strict=True):
         result = result_or_refusal(request, reply)
         if isinstance(result, RpcRefusal):
             return result
-        number, *rest = _results(request, shard, parse_data(request, result), settings)
+        number, *rest = _results(request, group, parse_data(request, result), settings)
         if number != at.block.number:
             return None
         values += rest
     return values
 
 
-def _shards(calls: Sequence[_Call], batch: int) -> list[list[_Call]]:
-    shards: list[list[_Call]] = [[]]
-    weight = 0
-    for call in calls:
-        if shards[-1] and weight + call.weight > batch:
-            shards.append([])
-            weight = 0
-        shards[-1].append(call)
-        weight += call.weight
-    return shards
-
-
-def _multicall(settings: PolymarketSettings, calls: tuple[_Call, ...], at: _At) -> HttpRequest:
+def _multicall(settings: PolymarketSettings, calls: tuple[Call, ...], at: _At) -> HttpRequest:
     target = settings.multicall.lower()
     return rpc_request(settings.rpc_url, "eth_call", {"to": target, "data": _packed(target, calls)}, at.parameter())
 
 
 @lru_cache(maxsize=_PACKED_MAX)  # cycle after cycle makes the same calls, and encoding them is most of their cost
-def _packed(target: str, calls: tuple[_Call, ...]) -> str:
+def _packed(target: str, calls: tuple[Call, ...]) -> str:
     packed = [(target, True, _BLOCK_NUMBER), *((call.target.lower(), True, call.data) for call in calls)]
     return "0x" + (_AGGREGATE + _CODEC.encode(["(address,bool,bytes)[]"], [packed])).hex()
 
 
-def _results(
-    request: HttpRequest, calls: Sequence[_Call], data: bytes, settings: PolymarketSettings
-) -> tuple[Any, ...]:
-    number = _Call(name="the block number", target=settings.multicall, data=_BLOCK_NUMBER)
+def _results(request: HttpRequest, calls: Sequence[Call], data: bytes, settings: PolymarketSettings) -> tuple[Any, ...]:
+    number = Call(name="the block number", target=settings.multicall, data=_BLOCK_NUMBER)
     expected = (number, *calls)
     try:
         (results,) = _CODEC.decode(["(bool,bytes)[]"], data)
@@ -366,9 +357,11 @@ def _results(
         ) from None
 
 
-def _value(call: _Call, result: tuple[bool, bytes]) -> Any:
+def _value(call: Call, result: tuple[bool, bytes]) -> Any:
     """What a call returned; amounts that no wallet can hold are no amounts."""
     success, returned = result
+    if call.hashed:
+        return int.from_bytes(returned, "big") if success and len(returned) == WORD else 0
     if not success:
         if call.may_fail:
             return 0

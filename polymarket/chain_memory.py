@@ -7,6 +7,9 @@ from polymarket.log_ranges import RangeSize
 BATCH = 1000
 """Calls and tokens that one request carries, until the RPC refuses so many."""
 
+ID_CHECKS = 100
+"""Conditions whose token ids are checked at once: four calls each, and hashing onto the curve takes gas."""
+
 CALLS = 128
 """JSON-RPC calls that one HTTP request carries: some hundred receipts beside the logs of a range."""
 
@@ -33,8 +36,9 @@ class ChainMemory:
     """What was learnt of an RPC endpoint and holds from read to read, until a read fails.
 
     ``verified`` are the contracts whose code was seen, ``by_hash`` whether calls at a block hash (EIP-1898) work,
-    ``batch`` how many calls and tokens one request may carry, ``finalized`` whether that tag works. All this is of the
-    first endpoint. Of the reader of logs, ``answering`` is the place of the endpoint that it asks first.
+    ``batch`` how many calls and tokens one request may carry, ``id_checks`` of how many conditions it is asked for the
+    token ids at once (0: it takes no such calls), ``finalized`` whether that tag works. All this is of the first
+    endpoint. Of the reader of logs, ``answering`` is the place of the endpoint that it asks first.
     """
 
     def __init__(self) -> None:
@@ -42,6 +46,7 @@ class ChainMemory:
         self.verified: set[str] = set()
         self.by_hash = True
         self.batch = BATCH
+        self.id_checks = ID_CHECKS
         self.finalized = True
         self.answering = 0
         self._endpoints: dict[int, EndpointMemory] = {}

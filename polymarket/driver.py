@@ -82,6 +82,8 @@ class HttpDriver:
         self._session.close()
 
     def _fetch(self, wanted: tuple[HttpRequest, ...], budget: RetryBudget) -> tuple[HttpReply, ...]:
+        if not wanted:
+            gevent.idle()
         calls = [self._slots.spawn(self._call, request, budget) for request in wanted]
         return tuple(call.get() for call in calls)
 
@@ -98,7 +100,7 @@ class HttpDriver:
 
     def _repeat(self, request: HttpRequest, budget: RetryBudget, deadline: _Deadline) -> HttpReply:
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_result(_repeatable),
+            retry=tenacity.retry_if_result(repeatable),
             wait=_wait,
             stop=lambda state: _wait(state) >= deadline.left_s() or not budget.take(),
             sleep=gevent.sleep,
@@ -180,18 +182,22 @@ def _bounded_body(response: requests.Response, most: int) -> bytes | None:
     return bytes(body)
 
 
-def _repeatable(reply: HttpReply) -> bool:
+def repeatable(reply: HttpReply) -> bool:
     """Connection errors and "try later"; never a time-out, after which the state of things is unknown (D-15)."""
     if isinstance(reply, HttpFailure):
         return reply.kind is FailureKind.UNREACHABLE
     return reply.status in _REPEATABLE
 
 
-def _wait(state: tenacity.RetryCallState) -> float:
-    """Seconds until the next attempt: what the server asks for, else doubling from 0.1 s."""
-    asked = _retry_after_s(_last_reply(state))
-    doubling: float = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2 ** (state.attempt_number - 1))
+def wait_s(reply: HttpReply, attempts: int) -> float:
+    """Seconds until the next attempt after so many: what the server asks for, else doubling from 0.1 s."""
+    asked = _retry_after_s(reply)
+    doubling: float = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2 ** (attempts - 1))
     return doubling if asked is None else asked
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    return wait_s(_last_reply(state), state.attempt_number)
 
 
 def _retry_after_s(reply: HttpReply) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -11,11 +11,15 @@ from polymarket.log_transactions import LogBook, explained, names
 from polymarket.payloads import MalformedPayload, RejectedRow
 from polymarket.payloads.log_events import LogContracts
 from polymarket.payloads.logs import LogParser, PlacedLog, decode_logs
-from polymarket.requests import ReadError
+from polymarket.reading import breath
+from polymarket.requests import ReadError, Steps
 from polymarket.rpc import Block
 from polymarket.rpc_batch import Outcome, result_of
 from portfolio.chain import ChainTransaction
 from portfolio.facts import FailureKind
+
+PART = 1_000
+"""Logs that are looked at before others are let in: some 10 ms of work."""
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -47,12 +51,14 @@ class Intake:
         """Logs that count and could not be believed; one that two filters found counts once."""
         return tuple(dict.fromkeys((*self._rejected, *self.follow_ups.rejected)))
 
-    def take(self, first: int, last: Block, outcomes: Sequence[Outcome]) -> int:
+    def take(self, first: int, last: Block, outcomes: Sequence[Outcome]) -> Steps[int]:
         """Take in the answers of all filters over a range; returns the number of logs in them."""
         self.book.expect(last.number, last.hash)
         rows = [row for outcome in outcomes for row in _rows(outcome)]
         transactions: dict[str, None] = {}
-        for row in rows:
+        for number, row in enumerate(rows, start=1):
+            if number % PART == 0:
+                yield from breath()
             parsed = self._parser.parse(row)
             if isinstance(parsed, RejectedRow):
                 self._rejected.append(parsed)
@@ -60,7 +66,9 @@ class Intake:
                 self._check(parsed, first, last.number)
                 self.book.add(parsed)
                 transactions[parsed.transaction_hash] = None
-        for name in transactions:
+        for number, name in enumerate(transactions, start=1):
+            if number % PART == 0:
+                yield from breath()
             events = (event for log in self.book.logs(name) for event in log.events)
             self.follow_ups.wish(name, whole=not explained(events, self._wallets))
         self.spans.append(Span(last, tuple(transactions), self.follow_ups.wished))
@@ -76,8 +84,9 @@ class Intake:
             return
         raise ReadError(FailureKind.MALFORMED, f"eth_getLogs: {detail}")
 
-    def transactions(self) -> Iterator[ChainTransaction]:
+    def transactions(self) -> Steps[tuple[ChainTransaction, ...]]:
         """The transactions of the settled ranges, by block and log."""
+        found: list[ChainTransaction] = []
         for span in self.settled:
             first_logs = {name: self.book.logs(name)[0] for name in span.transactions}
             for name in sorted(
@@ -86,7 +95,10 @@ class Intake:
                 complete = name in self.follow_ups.complete
                 book = self.follow_ups.complete if complete else self.book
                 time_ms = self.follow_ups.times_ms[first_logs[name].block_number]
-                yield book.transaction(name, time_ms, complete=complete)
+                found.append(book.transaction(name, time_ms, complete=complete))
+                if len(found) % PART == 0:
+                    yield from breath()
+        return tuple(found)
 
 
 def _rows(outcome: Outcome) -> list[msgspec.Raw]:

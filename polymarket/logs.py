@@ -62,7 +62,7 @@ def read_logs(
                     if left:
                         continue
                     raise
-            return reading.findings(place)
+            return (yield from reading.findings(place))
 
     return conclude(Source.CHAIN_LOGS, context, body)
 
@@ -88,7 +88,7 @@ class _Reading:
         self._heads: _Heads | None = None
         self._until = read.to_block
         self._stopped = False
-        self._replaced: tuple[int, ...] = ()
+        self._replaced: tuple[tuple[int, str], ...] = ()
         self.intake = Intake(contracts, wallets)
 
     def run(self) -> Steps[None]:
@@ -145,7 +145,7 @@ class _Reading:
             return
         block = self._same(before, behind, last)
         if block is not None:
-            counted = self.intake.take(first, block, logs)
+            counted = yield from self.intake.take(first, block, logs)
             memory.size = memory.size.answered(last - first + 1, counted)
 
     def _tags(self) -> list[RpcCall]:
@@ -169,25 +169,34 @@ class _Reading:
         """The header that ties a range to what was read before it: all known blocks are it or its ancestors."""
         if self.intake.spans:
             return [header(self.intake.spans[-1].last.number)]
-        return [header(max(self._read.known)[0])] if self._read.known else []
+        return [header(number) for number, _ in self._must_stand()]
+
+    def _must_stand(self) -> tuple[tuple[int, str], ...]:
+        """The newest known block, which all others of them are behind, and those that each stand for themselves."""
+        newest = (max(self._read.known),) if self._read.known else ()
+        return (*newest, *self._read.standing)
 
     def _hold(self, outcomes: list[Outcome]) -> Steps[bool]:
         """Whether that block still stands; where another one is in its place, which of the known ones are gone."""
         if not outcomes:
             return True
-        found, spans = header_of(outcomes[0]), self.intake.spans
+        spans = self.intake.spans
         if spans:
-            if found != spans[-1].last:
+            if header_of(outcomes[0]) != spans[-1].last:
                 raise Replaced(spans[-1].last.number)
             return True
-        if found is not None and found.hash == max(self._read.known)[1].lower():
+        found = [
+            (header_of(outcome, each), was) for outcome, (each, was) in zip(outcomes, self._must_stand(), strict=True)
+        ]
+        if all(now is not None and now.hash == was.lower() for now, was in found):
             return True
         self._stopped = True
-        if found is not None:
-            headers = yield from self._endpoint.ask([header(each) for each, _ in self._read.known])
+        if any(now is not None and now.hash != was.lower() for now, was in found):
+            looked = (*self._read.known, *self._read.standing)
+            headers = yield from self._endpoint.ask([header(each) for each, _ in looked])
             self._replaced = tuple(
-                each
-                for (each, was), outcome in zip(self._read.known, headers, strict=True)
+                (each, was)
+                for (each, was), outcome in zip(looked, headers, strict=True)
                 if (now := header_of(outcome, each)) is None or now.hash != was.lower()
             )
         return False
@@ -226,12 +235,12 @@ class _Reading:
         self._stopped = last <= head
         self._until = head
 
-    def findings(self, place: int) -> Findings:
+    def findings(self, place: int) -> Steps[Findings]:
         """What was settled of it; the endpoint is told by its place in the list, never by its URL."""
         read, spans = self._read, self.intake.settled
         heads = self._heads or _Heads(0, None, None)
         last = spans[-1].last if spans else None
-        transactions = tuple(self.intake.transactions())
+        transactions = yield from self.intake.transactions()
         covered = read.from_block - 1 if last is None else last.number
         return Findings(
             rows=transactions,

@@ -119,6 +119,11 @@ def alongside(main: Steps[T], extra: HttpRequest) -> Steps[tuple[T, HttpReply]]:
         replies = list((yield requests))
 
 
+def breath() -> Steps[None]:
+    """Let others in, in the midst of much work."""
+    yield ()
+
+
 def rows_digest(rows: Iterable[Fact]) -> str:
     """sha256 over the canonical encodings of the rows, sorted: equal content, equal digest, whatever the order."""
     encoded = sorted([_encode(row) for row in rows])

@@ -13,6 +13,7 @@ import structlog
 
 from messages.reads import (
     Read,
+    ReadAgreement,
     ReadBalances,
     ReadFailed,
     ReadLogs,
@@ -23,7 +24,7 @@ from messages.reads import (
     ReadReceipt,
     ReadTrades,
 )
-from polymarket import chain, clob, data_api, gamma, logs, receipts
+from polymarket import agreement, chain, clob, data_api, gamma, logs, receipts
 from polymarket.chain_memory import ChainMemory
 from polymarket.driver import Clock, HttpDriver
 from polymarket.reading import ReadContext, ReadResult
@@ -42,6 +43,7 @@ _SOURCES: dict[type[Read], Source] = {
     ReadBalances: Source.CHAIN_BALANCES,
     ReadReceipt: Source.CHAIN_RECEIPT,
     ReadLogs: Source.CHAIN_LOGS,
+    ReadAgreement: Source.CHAIN_AGREEMENT,
 }
 
 _log = structlog.get_logger(__name__)
@@ -73,7 +75,7 @@ class PolymarketReads:
             context = ReadContext(
                 correlation=correlation, started_at_ms=started, nonce=f"{started}{next(self._numbers):04d}"
             )
-            result = self._driver.run(self._reader(read, context))
+            result = self._driver.run(reader_of(self._settings, self._memory, read, context))
         except Exception as error:  # noqa: BLE001 - no exception crosses the port; it is logged and told
             _log.exception("read_crashed", read=type(read).__name__, wallet=read.wallet, correlation=correlation)
             result = ReadFailed(
@@ -86,21 +88,25 @@ class PolymarketReads:
             )
         reply(result)
 
-    def _reader(self, read: Read, context: ReadContext) -> Steps[ReadResult]:
-        match read:
-            case ReadOpenOrders():
-                return clob.read_open_orders(self._settings, read, context)
-            case ReadOrder():
-                return clob.read_order(self._settings, read, context)
-            case ReadTrades():
-                return clob.read_trades(self._settings, read, context)
-            case ReadPositions():
-                return data_api.read_positions(self._settings, read, context)
-            case ReadMarkets():
-                return gamma.read_markets(self._settings, read, context)
-            case ReadBalances():
-                return chain.read_balances(self._settings, read, context, self._memory)
-            case ReadReceipt():
-                return receipts.read_receipt(self._settings, read, context, self._memory)
-            case ReadLogs():
-                return logs.read_logs(self._settings, read, context, self._memory)
+
+def reader_of(settings: PolymarketSettings, memory: ChainMemory, read: Read, context: ReadContext) -> Steps[ReadResult]:
+    """The reader of a read, whoever drives it."""
+    match read:
+        case ReadOpenOrders():
+            return clob.read_open_orders(settings, read, context)
+        case ReadOrder():
+            return clob.read_order(settings, read, context)
+        case ReadTrades():
+            return clob.read_trades(settings, read, context)
+        case ReadPositions():
+            return data_api.read_positions(settings, read, context)
+        case ReadMarkets():
+            return gamma.read_markets(settings, read, context)
+        case ReadBalances():
+            return chain.read_balances(settings, read, context, memory)
+        case ReadReceipt():
+            return receipts.read_receipt(settings, read, context, memory)
+        case ReadLogs():
+            return logs.read_logs(settings, read, context, memory)
+        case ReadAgreement():
+            return agreement.read_agreement(settings, read, context, memory)

@@ -63,7 +63,7 @@ class HttpFailure(msgspec.Struct, frozen=True, kw_only=True):
 
 HttpReply: TypeAlias = HttpResponse | HttpFailure
 Steps: TypeAlias = Generator[tuple[HttpRequest, ...], tuple[HttpReply, ...], T]
-"""A reader, or a part of one: yields requests, is sent replies, returns T."""
+"""A reader, or a part of one: yields requests, is sent replies, returns T. With no requests it only lets others in."""
 
 
 class ReadError(Exception):

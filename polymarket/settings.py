@@ -63,10 +63,11 @@ class PolymarketSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     ``position_contracts`` are further ERC-1155 contracts beside ``conditional_tokens`` (X-08); the first of them owns
     the tokens of markets of version ``v2`` (R-18). An empty address of a collateral bucket leaves that bucket out.
-    ``exchanges`` are the contracts whose ``OrderFilled`` is a fill. ``further_rpc_urls`` are asked for logs where
-    ``rpc_url`` does not answer. ``confirmations`` None pins the ``finalized`` block, and ``fallback_confirmations``
-    below the head where the RPC has no such tag (R-31). ``retries_per_read`` bounds the repetitions of all calls of one
-    read together (D-15).
+    ``exchanges`` are the contracts whose ``OrderFilled`` is a fill. ``reward_senders`` pay rewards and rebates by plain
+    transfers; none is known for certain, so there are none unless they are named. ``further_rpc_urls`` are asked for
+    logs where ``rpc_url`` does not answer, and with it for agreement (X-14). ``confirmations`` None pins the
+    ``finalized`` block, and ``fallback_confirmations`` below the head where the RPC has no such tag (R-31).
+    ``retries_per_read`` bounds the repetitions of all calls of one read together (D-15).
     """
 
     clob_url: str = "https://clob.polymarket.com"
@@ -86,6 +87,7 @@ class PolymarketSettings(msgspec.Struct, frozen=True, kw_only=True):
         "0xe2222d279d744050d28e00520010520000310F59",
         "0xe3333700cA9d93003F00f0F71f8515005F6c00Aa",
     )
+    reward_senders: tuple[str, ...] = ()
     position_contracts: tuple[str, ...] = ("0x006F54F7f9A22e0000CC2AB60031000000ae9fEF",)
     multicall: str = "0xcA11bde05977b3631167028862bE2a173976CA11"
     confirmations: int | None = None

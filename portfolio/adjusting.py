@@ -6,6 +6,7 @@ cost, reductions leave at own cost with P&L 0; all of them marked estimated.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
@@ -25,7 +26,7 @@ from portfolio.entries import (
 )
 from portfolio.facts import Side
 from portfolio.rows import NS_PER_MS, adjustment_rows, fill_row
-from portfolio.state import BookedAdjustment, Draft
+from portfolio.state import BookedAdjustment, Draft, MarketState
 from portfolio.units import floor_share, mul_price
 from portfolio.views import CauseHint, ExternalView
 
@@ -70,26 +71,42 @@ def apply_confirmed(
     applied: list[Applied] = []
     at_ms = {item.token_id: item.at_ms for item in confirmed}
     for number, hint in enumerate(hints):
-        name = _logged_name(hint) if hint.logged_as else _name(draft, view, number, at_ms[hint.legs[0][0]])
-        entry = _hinted_entry(draft, hint, name, prices)
-        # What shares that came in cost is a mark, whatever proves that they came (R-13).
-        estimated = not hint.logged_as or hint.cause is Cause.TRANSFER_IN
-        _book(draft, replace(entry, estimated=estimated), hint.cash_micro)
-        applied.extend(
-            Applied(
-                token_id=token_id,
-                condition_id=_condition(draft, token_id),
-                shares_micro=shares,
-                cause=hint.cause.value,
-                evidence=hint.evidence,
-            )
-            for token_id, shares in hint.legs
-        )
+        name = logged_name(draft.state, hint) if hint.logged_as else _name(draft, view, number, at_ms[hint.legs[0][0]])
+        applied.extend(book_hint(draft, hint, name, prices))
     rest = [item for item in confirmed if item.token_id not in hinted]
     for number, item in enumerate(rest, start=len(hints)):
         name = _name(draft, view, number, item.at_ms)
         applied.append(_untracked(draft, view, item, name, prices))
     return tuple(applied)
+
+
+def book_hint(
+    draft: Draft, hint: CauseHint, name: tuple[str, EconomicTime], prices: Mapping[str, int]
+) -> tuple[Applied, ...]:
+    """Book what a hint says under that name; ``prices`` are what shares that came by a transfer are carried at."""
+    entry = _hinted_entry(draft, hint, name, prices)
+    # What shares that came in cost is a mark, whatever proves that they came (R-13).
+    estimated = not hint.logged_as or hint.cause is Cause.TRANSFER_IN
+    _book(draft, replace(entry, estimated=estimated), hint.cash_micro)
+    _no_longer_waits(draft, hint, name[0])
+    return tuple(
+        Applied(
+            token_id=token_id,
+            condition_id=_condition(draft, token_id),
+            shares_micro=shares,
+            cause=hint.cause.value,
+            evidence=hint.evidence,
+        )
+        for token_id, shares in hint.legs
+    )
+
+
+def _no_longer_waits(draft: Draft, hint: CauseHint, entry_id: str) -> None:
+    """A log that waited for its trade is booked now: should its block be dropped, this is what is undone."""
+    tail = draft.state.tail
+    waiting = [held for held in tail if held.fact.hint.logged_as == hint.logged_as and not held.booked_as]
+    if waiting:
+        draft.put(tail=tuple(replace(held, booked_as=entry_id) if held in waiting else held for held in tail))
 
 
 def _name(draft: Draft, view: ExternalView, number: int, at_ms: int) -> tuple[str, EconomicTime]:
@@ -98,9 +115,26 @@ def _name(draft: Draft, view: ExternalView, number: int, at_ms: int) -> tuple[st
     return entry_id, EconomicTime(at_ms * NS_PER_MS, ADJUSTMENT_TIE, entry_id)
 
 
-def _logged_name(hint: CauseHint) -> tuple[str, EconomicTime]:
-    """The id that the log gives, and the time of its block, behind the trades matched within that second (D-02)."""
-    return hint.logged_as, EconomicTime((hint.at_ms + WITHIN_THE_SECOND_MS) * NS_PER_MS, ADJUSTMENT_TIE, hint.logged_as)
+def logged_name(state: MarketState, hint: CauseHint) -> tuple[str, EconomicTime]:
+    """The id that the log gives, and the time of its block, behind the trades matched within that second (D-02).
+
+    An id is not used twice: a log that is booked again, after its block was dropped, gets the next number.
+    """
+    ids = logged_ids(state, hint.logged_as)
+    entry_id = f"{hint.logged_as}#{len(ids) + 1}" if ids else hint.logged_as
+    return entry_id, EconomicTime((hint.at_ms + WITHIN_THE_SECOND_MS) * NS_PER_MS, ADJUSTMENT_TIE, entry_id)
+
+
+def logged_ids(state: MarketState, logged_as: str) -> tuple[str, ...]:
+    """The ids under which a log was ever booked, the oldest first."""
+    names = itertools.chain([logged_as], (f"{logged_as}#{number}" for number in itertools.count(2)))
+    return tuple(itertools.takewhile(lambda name: name in state.adjustments, names))
+
+
+def stands_booked(state: MarketState, logged_as: str) -> bool:
+    """Whether a log is booked, and not undone."""
+    ids = logged_ids(state, logged_as)
+    return bool(ids) and not state.adjustments[ids[-1]].superseded
 
 
 def _condition(draft: Draft, token_id: str) -> str:
@@ -188,7 +222,9 @@ def _hinted_entry(
                 token_id=token_id,
                 side=Side.BUY if shares > 0 else Side.SELL,
                 shares_micro=abs(shares),
-                amount_micro=abs(hint.cash_micro),
+                # A purchase pays its fee on top, from a sale's proceeds it is deducted (R-20).
+                amount_micro=abs(hint.cash_micro + hint.fee_micro),
+                fee_micro=hint.fee_micro,
                 evidence=hint.evidence,
             )
         case _:

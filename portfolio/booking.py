@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from portfolio.entries import LOGGED, Carry, Cause, EconomicTime, Fill, FillState
-from portfolio.entries import Trade as ExternalTrade
+from portfolio.entries import Carry, Cause, EconomicTime, Fill, FillState
 from portfolio.events import FillSeen
 from portfolio.facts import Role, Side, TradeStatus
 from portfolio.fees import FeeSchedule, Level, taker_fee_micro
@@ -19,7 +18,8 @@ from portfolio.position import EntryEffect
 from portfolio.provisional import PROVISIONAL, ended, provisional_fills, with_booked, with_trade
 from portfolio.reasons import ISSUES, IssueType
 from portfolio.rows import fill_row, order_row
-from portfolio.state import BookedAdjustment, BookedFill, Draft, NotedChange, fill_key, fill_shares
+from portfolio.state import BookedFill, Draft, NotedChange, fill_key, fill_shares
+from portfolio.superseding import by_log, inferred_adjustment
 from portfolio.trades import TradeLeg
 from portfolio.units import format_micro
 from portfolio.views import OrderState
@@ -33,18 +33,6 @@ STATUS_RANK = {
     TradeStatus.CONFIRMED: 5,
 }
 """A status only moves to a higher rank (L-03); settlement above failure, so that the two end alike in any order."""
-
-INFERRED = frozenset(
-    {
-        Cause.UNTRACKED_INCREASE,
-        Cause.UNTRACKED_REDUCTION,
-        Cause.EXTERNAL_BUY,
-        Cause.EXTERNAL_SALE,
-        Cause.TRANSFER_IN,
-        Cause.TRANSFER_OUT,
-    }
-)
-"""Causes of inferred single-token adjustments that a trade which arrives later may replace (D-12)."""
 
 REVERSED = frozenset({FillState.FAILED, FillState.EXPIRED})
 """States of a fill that was taken back; should it settle after all, it is reinstated under its key (R-10)."""
@@ -87,12 +75,13 @@ def _book(draft: Draft, leg: TradeLeg) -> None:
         put_order(draft, counted)
         if order.waiting_micro:
             since, refolds = min(since, EconomicTime(order.matched_at_ns)), True
-    replaced = None
+    replaced, logged = None, False
     if fill.state.effective and not shown:
-        replaced = inferred_adjustment(draft, fill.token_id, fill_shares(fill), fill.at)
+        replaced = inferred_adjustment(draft, (fill.token_id, fill_shares(fill)), fill.at, fill.transaction_hash)
     if replaced is not None:
         draft.put_adjustment(replace(replaced, superseded=True))
         since, shown, refolds = min(since, replaced.entry.at), replaced.entry.evidence, True
+        fill, logged = by_log(fill, replaced.entry)
     if shown and fill.state is FillState.OBSERVED:
         fill = replace(fill, state=FillState.SETTLED, settled_by=shown)
     booked = BookedFill(
@@ -104,6 +93,7 @@ def _book(draft: Draft, leg: TradeLeg) -> None:
         updated_at_ms=draft.now_ms,
         told=_told(leg),
         hash_told=_hash_told(leg),
+        logged=logged,
     )
     booked = _folded(draft, booked, since if refolds else None, own=replaced is not None)
     draft.rows.append(fill_row(draft.state, booked))
@@ -203,37 +193,6 @@ def _before_opening(draft: Draft, fill: Fill) -> bool:
     )
 
 
-def inferred_adjustment(draft: Draft, token_id: str, shares_micro: int, at: EconomicTime) -> BookedAdjustment | None:
-    """The oldest inferred adjustment that a change at ``at`` may turn out to be: same token and shares (D-12)."""
-    if not draft.state.adjustments:
-        return None
-    candidates = [
-        booked
-        for booked in draft.state.adjustments.values()
-        if standing(booked)
-        and booked.effects[0].token_id == token_id
-        and shares_of(booked) == shares_micro
-        and at < booked.entry.at
-    ]
-    return min(candidates, key=lambda booked: (booked.entry.at, booked.entry.entry_id), default=None)
-
-
-def standing(booked: BookedAdjustment) -> bool:
-    """Whether it is a change of one token that a trade may turn out to be and that nothing has replaced yet.
-
-    A purchase or sale that a log shows may be an own one, whose trade the CLOB shows late (L-16); a transfer may not.
-    """
-    entry = booked.entry
-    if booked.superseded or booked.operator or not isinstance(entry, Carry | ExternalTrade):
-        return False
-    return entry.cause in INFERRED and not (isinstance(entry, Carry) and entry.entry_id.startswith(LOGGED))
-
-
-def shares_of(booked: BookedAdjustment) -> int:
-    """The signed shares that an adjustment moved."""
-    return sum(effect.shares_micro for effect in booked.effects)
-
-
 def _enriched(draft: Draft, known: BookedFill, leg: TradeLeg) -> BookedFill:
     """What is known with what the leg adds; the same in whichever order messages come (D-02).
 
@@ -247,21 +206,21 @@ def _enriched(draft: Draft, known: BookedFill, leg: TradeLeg) -> BookedFill:
     if (_hash_told(leg), leg.transaction_hash or "") > (known.hash_told, fill.transaction_hash or ""):
         fill = replace(fill, transaction_hash=leg.transaction_hash)
     known = replace(known, fill=fill, hash_told=max(known.hash_told, _hash_told(leg)))
-    retold = _retold(fill, leg, logged=known.logged)
-    if (_told(leg), _terms(retold)) <= (known.told, _terms(fill)):
+    told = retold(fill, leg, logged=known.logged)
+    if (_told(leg), _terms(told)) <= (known.told, _terms(fill)):
         return known
-    if _terms(retold) != _terms(fill):
+    if _terms(told) != _terms(fill):
         draft.rows.append(_repriced(draft, fill, leg))
-        draft.breaches.extend(fill_breaches(retold))
-    return replace(known, fill=retold, status=leg.status, told=_told(leg))
+        draft.breaches.extend(fill_breaches(told))
+    return replace(known, fill=told, status=leg.status, told=_told(leg))
 
 
-def _retold(fill: Fill, leg: TradeLeg, *, logged: bool) -> Fill:
+def retold(fill: Fill, leg: TradeLeg, *, logged: bool) -> Fill:
     """The fill by another message: its state, and the exchange's terms; the chain's amounts stand (R-11)."""
     stands = logged and (leg.side, leg.size_micro) == (fill.side, fill.size_micro)
     return replace(
         fill,
-        state=_next_state(fill.state, leg.status),
+        state=next_state(fill.state, leg.status),
         side=leg.side,
         price_micro=leg.price_micro,
         size_micro=leg.size_micro,
@@ -274,7 +233,7 @@ def _terms(fill: Fill) -> tuple[object, ...]:
     return (fill.side.value, fill.price_micro, fill.size_micro, fill.amount_micro, fill.fee_micro)
 
 
-def _next_state(state: FillState, status: TradeStatus) -> FillState:
+def next_state(state: FillState, status: TradeStatus) -> FillState:
     """Only an end changes what a balance has shown; only a settlement brings an expired fill back (R-10)."""
     if state is FillState.SUPERSEDED:
         return state

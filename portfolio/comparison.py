@@ -134,8 +134,33 @@ def _subset(fills: Sequence[UnprovenFill], target: int) -> tuple[UnprovenFill, .
     return reached.get(target)
 
 
+def as_of(image: MarketImage, block_number: int) -> MarketImage:
+    """The image without what the chain's logs showed behind that block: its balance cannot have it (X-02)."""
+    later = [change for change in image.chained if change.block_number > block_number and change.legs]
+    if not later:
+        return image
+    moved: dict[str, int] = {}
+    for token_id, shares in (leg for change in later for leg in change.legs):
+        moved[token_id] = moved.get(token_id, 0) + shares
+    return msgspec.structs.replace(
+        image,
+        tokens=tuple(_without(token, moved.get(token.token_id, 0)) for token in image.tokens),
+        proven_cash_micro=image.proven_cash_micro - sum(change.cash_micro for change in later),
+    )
+
+
+def _without(token: TokenImage, shares_micro: int) -> TokenImage:
+    return msgspec.structs.replace(
+        token,
+        shares_micro=token.shares_micro - shares_micro,
+        settled_micro=token.settled_micro - shares_micro,
+        proven_micro=token.proven_micro - shares_micro,
+    )
+
+
 def examine_market(image: MarketImage, chain: ChainView, settle_window_ms: int) -> tuple[TokenExam, ...]:
     """Examine every token that the chain view has a balance for; tokens without a row stay unknown."""
+    image = as_of(image, chain.block_number)
     balances = dict(chain.balances)
     settled = {(fill.trade_id, fill.order_id): fill for fill in chain.settled}
     return tuple(

@@ -14,9 +14,9 @@ import msgspec
 
 from portfolio.causes import Change, changes_of
 from portfolio.chain import ChainChange
-from portfolio.comparison import TokenExam, examine_market, orders_agree, stand_in_difference
+from portfolio.comparison import TokenExam, as_of, examine_market, orders_agree, stand_in_difference
 from portfolio.facts import Balances, DataPosition, MarketMeta, OpenOrder, Payout, TokenRef
-from portfolio.hinting import fills_by_token, flows, hints, labelled, logged_hints, with_settled
+from portfolio.hinting import booked_logs, fills_by_token, flows, hints, labelled, logged_hints, with_settled
 from portfolio.negrisk import OutcomeHolding, independent_micro, question_count, releasable_micro, vector
 from portfolio.outcomes import NegRiskAggregate
 from portfolio.readings import Readings
@@ -86,7 +86,7 @@ def plan(images: Sequence[MarketImage], readings: Readings, frame: Frame, wallet
     prices = reference_prices(images, readings)
     seen, doubt = labelled(images, readings.logs) if wallet.opened else (None, "")
     chains, exams = _examined(images, readings, seen, frame.policy)
-    proven_cash = _proven_cash(images, exams, opened=wallet.opened)
+    proven_cash = _proven_cash(_at_block(images, readings.balances), exams, opened=wallet.opened)
     cash, capital, unexplained = _cash(readings.balances, wallet, proven_cash)
     if not _whole(images, wallet):
         # What the missing market moved would pass for unexplained cash, and be taken for somebody's sale.
@@ -98,10 +98,11 @@ def plan(images: Sequence[MarketImage], readings: Readings, frame: Frame, wallet
     opened = readings.balances is not None and wallet.opened
     told = hints(images, readings, seen or (), changes, (unexplained, wallet)) if opened else ()
     views = {}
+    mine = _by_market(told, changes)
     rows = _Rows.of(readings)
     for image in images:
         view = msgspec.structs.replace(_view(image, rows, frame, wallet), prices=_prices_of(image, prices))
-        view = _with_chain(view, chains.get(image.market_id), told, changes, image.market_id)
+        view = _with_chain(view, chains.get(image.market_id), mine.get(image.market_id, ()))
         if _differs(image, view, exams.get(image.market_id, ())):
             views[image.market_id] = view
     return Plan(
@@ -166,6 +167,10 @@ def _proven_cash(images: Iterable[MarketImage], exams: Mapping[str, Sequence[Tok
     return sum(image.proven_cash_micro for image in images) + sum(exam.explained_cash_micro for exam in shown)
 
 
+def _at_block(images: Iterable[MarketImage], balances: Balances | None) -> list[MarketImage]:
+    return [image if balances is None else as_of(image, balances.block_number) for image in images]
+
+
 def _whole(images: Iterable[MarketImage], wallet: WalletState) -> bool:
     """Whether every market of the wallet is there; a quarantined one is not."""
     return {entry.market_id for entry in wallet.directory.values()} <= {image.market_id for image in images}
@@ -191,7 +196,7 @@ def _chain_views(
         return {}
     amounts = {balance.token_id: balance.amount_micro for balance in readings.balances.tokens}
     payouts = {payout.condition_id: payout for payout in readings.balances.payouts}
-    logged = fills_by_token(seen or ())
+    logged = fills_by_token(seen or (), booked_logs(images))
     views = {}
     for image in images:
         conditions = sorted({token.condition_id for token in image.tokens})
@@ -251,15 +256,19 @@ def _view(image: MarketImage, found: _Rows, frame: Frame, wallet: WalletState) -
     )
 
 
-def _with_chain(
-    view: ExternalView, chain: ChainView | None, hints: Sequence[CauseHint], changes: Sequence[Change], market_id: str
-) -> ExternalView:
-    """Add the chain's part, with the hints whose legs lie in this market."""
-    if chain is None:
-        return view
-    tokens = {change.token_id for change in changes if change.market_id == market_id}
-    mine = tuple(hint for hint in hints if any(token_id in tokens for token_id, _ in hint.legs))
-    return msgspec.structs.replace(view, chain=chain, hints=mine)
+def _with_chain(view: ExternalView, chain: ChainView | None, hints: Sequence[CauseHint]) -> ExternalView:
+    """Add the chain's part, with the hints of this market."""
+    return view if chain is None else msgspec.structs.replace(view, chain=chain, hints=tuple(hints))
+
+
+def _by_market(hints: Iterable[CauseHint], changes: Iterable[Change]) -> dict[str, list[CauseHint]]:
+    """The hints of each market that a leg of theirs changes, found once for all markets (S-25)."""
+    markets = {change.token_id: change.market_id for change in changes}
+    found: dict[str, list[CauseHint]] = {}
+    for hint in hints:
+        for market_id in {markets[token_id] for token_id, _ in hint.legs if token_id in markets}:
+            found.setdefault(market_id, []).append(hint)
+    return found
 
 
 def _differs(image: MarketImage, view: ExternalView, exams: Sequence[TokenExam]) -> bool:

@@ -33,6 +33,8 @@ class Cause(enum.StrEnum):
     """What a late, failed or replaced entry changed of earlier numbers, stated as a row of its own (D-02)."""
     REINSTATED = "REINSTATED"
     """The same, where a fill that had been reversed settled after all (R-10)."""
+    REORGANISED = "REORGANISED"
+    """The same, where the chain dropped the block that an entry was seen in (X-01)."""
 
 
 LOGGED = "chain:"
@@ -149,7 +151,10 @@ class Conversion(_Entry, frozen=True, kw_only=True, tag="conversion"):
 
 
 class Trade(_Entry, frozen=True, kw_only=True, tag="external_trade"):
-    """A purchase or sale that no trade of ours shows, inferred from balances or entered by an operator (L-15)."""
+    """A purchase or sale that no trade of ours shows: by a log, inferred from balances, or by an operator (L-15).
+
+    Only a log tells its fee; of the others it is in the amount, or not known.
+    """
 
     cause: Cause
     condition_id: str
@@ -159,6 +164,7 @@ class Trade(_Entry, frozen=True, kw_only=True, tag="external_trade"):
     amount_micro: int
     evidence: str
     estimated: bool = True
+    fee_micro: int = 0
 
 
 class Carry(_Entry, frozen=True, kw_only=True, tag="carry"):

@@ -11,17 +11,22 @@ from typing import TypeAlias
 import msgspec
 
 from portfolio.chain import ChainChange
-from portfolio.facts import MarketMeta, OpenOrder, Receipt, Side, TradeStatus
+from portfolio.facts import MarketMeta, OpenOrder, Receipt, Side, TokenIdCheck, TradeStatus
 from portfolio.outcomes import OperationsReport
+from portfolio.tail import ChainFact, DroppedBlock
 from portfolio.trades import TradeLeg
-from portfolio.views import ExternalView
+from portfolio.views import ExternalView, TokenPrice
 
 
 class MarketDefined(msgspec.Struct, frozen=True, kw_only=True, tag="market_defined"):
-    """Metadata of conditions of this market (R-06, R-18). ``question_count`` is the chain's, where it was read."""
+    """Metadata of conditions of this market (R-06, R-18). ``question_count`` is the chain's, where it was read.
+
+    ``token_ids`` are what the contract says of the token ids of conditions that the market knows.
+    """
 
     metas: tuple[MarketMeta, ...]
     question_count: int | None = None
+    token_ids: tuple[TokenIdCheck, ...] = ()
 
 
 class FillSeen(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="fill_seen"):
@@ -60,6 +65,24 @@ class OrderChecked(msgspec.Struct, frozen=True, kw_only=True, tag="order_checked
     order_id: str
     order: OpenOrder | None
     ttl_ms: int
+
+
+class ChainSeen(msgspec.Struct, frozen=True, kw_only=True, tag="chain_seen"):
+    """The chain's logs show changes of this market, in the chain's order; repetitions do no harm (X-01).
+
+    ``final_block``: up to there blocks are final and were compared, so that nothing of them will be undone (R-31).
+    ``prices`` are what shares that came by a transfer are carried at (R-13).
+    """
+
+    facts: tuple[ChainFact, ...]
+    final_block: int
+    prices: tuple[TokenPrice, ...] = ()
+
+
+class ChainDropped(msgspec.Struct, frozen=True, kw_only=True, tag="chain_dropped"):
+    """Other blocks have taken the place of these: what was booked from them is undone."""
+
+    blocks: tuple[DroppedBlock, ...]
 
 
 class TradeRecorded(msgspec.Struct, frozen=True, kw_only=True, tag="trade_recorded"):
@@ -103,6 +126,8 @@ MarketEvent: TypeAlias = (
     | OrderSeen
     | FillChecked
     | OrderChecked
+    | ChainSeen
+    | ChainDropped
     | ExternalView
     | TradeRecorded
     | EntryMarked
@@ -226,6 +251,8 @@ Event: TypeAlias = (
     | OrderSeen
     | FillChecked
     | OrderChecked
+    | ChainSeen
+    | ChainDropped
     | ExternalView
     | TradeRecorded
     | EntryMarked

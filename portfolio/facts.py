@@ -86,6 +86,7 @@ class Source(enum.StrEnum):
     CHAIN_BALANCES = "chain.balances"
     CHAIN_RECEIPT = "chain.receipt"
     CHAIN_LOGS = "chain.logs"
+    CHAIN_AGREEMENT = "chain.agreement"
     CLOB_USER_STREAM = "clob.user_stream"
 
     @property
@@ -313,8 +314,35 @@ class QuestionCount(Fact, frozen=True, kw_only=True):
     count: int
 
 
+class ConditionTokens(Fact, frozen=True, kw_only=True):
+    """A condition's token ids by outcome, as metadata states them; ``neg_risk`` says which collateral is in them."""
+
+    condition_id: str
+    neg_risk: bool
+    token_ids: tuple[str, ...]
+
+
+class TokenIdCheck(Fact, frozen=True, kw_only=True):
+    """A condition's token ids by outcome: ``stated`` by metadata, and ``computed`` by the contract (R-18).
+
+    ``computed`` is empty where the contract did not answer; that is no contradiction.
+    """
+
+    condition_id: str
+    stated: tuple[str, ...]
+    computed: tuple[str, ...]
+
+    @property
+    def contradicted(self) -> bool:
+        """Whether the contract gives these outcomes other ids."""
+        return bool(self.computed) and self.computed != self.stated
+
+
 class Balances(Fact, frozen=True, kw_only=True):
-    """All balances of a wallet at one block: collateral, outcome tokens, payouts, question counts (D-09, D-28)."""
+    """All balances of a wallet at one block: collateral, outcome tokens, payouts, question counts (D-09, D-28).
+
+    ``token_ids`` are the checks that were asked for; of an id that is absent here nothing is known yet.
+    """
 
     block_number: int
     block_hash: str
@@ -323,6 +351,7 @@ class Balances(Fact, frozen=True, kw_only=True):
     tokens: tuple[TokenBalance, ...]
     payouts: tuple[Payout, ...] = ()
     question_counts: tuple[QuestionCount, ...] = ()
+    token_ids: tuple[TokenIdCheck, ...] = ()
 
     @property
     def cash_micro(self) -> int:

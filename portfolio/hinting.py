@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -13,7 +13,7 @@ from portfolio.comparison import overdue
 from portfolio.facts import Payout
 from portfolio.labelling import IncompleteTransactionError, label
 from portfolio.labelling_book import TokenBook, TokenPlace
-from portfolio.labelling_hints import hints_of
+from portfolio.labelling_hints import hints_of, log_name
 from portfolio.provisional import PROVISIONAL
 from portfolio.readings import Logs, Readings
 from portfolio.views import CauseHint, ChainView, MarketImage, SettledFill, UnprovenFill
@@ -26,24 +26,36 @@ FLOWS = frozenset({ChangeKind.DEPOSIT, ChangeKind.WITHDRAWAL, ChangeKind.REWARD}
 def labelled(images: Iterable[MarketImage], logs: Logs | None) -> tuple[tuple[ChainChange, ...] | None, str]:
     """What the logs show that happened to the wallet, in the chain's order, and why not where they do not.
 
-    None without logs. The reader gives whole what it cannot explain; should it not, nothing is believed of any of it.
+    Fills that are booked by their logs are left out: after a long absence they are nearly all. None without logs. The reader gives whole what it cannot explain; should it not, nothing is believed of any of it.
     """
     if logs is None:
         return None, ""
-    book = _book(images, logs.book)
+    book, known = _book(images, logs.book), logs.labelled
+    told = (known.get(one.transaction_hash) or label(one, logs.address, book) for one in logs.transactions)
     try:
-        return tuple(change for one in logs.transactions for change in label(one, logs.address, book)), ""
+        changes = [change for found in told for change in found]
     except IncompleteTransactionError as error:
         return None, f"chain.logs: {error}; causes are inferred"
+    booked = booked_logs(images)
+    return tuple(change for change in changes if not _is_booked_fill(change, booked)), ""
 
 
-def fills_by_token(seen: Iterable[ChainChange]) -> dict[str, list[ChainChange]]:
-    """The logged fills of each token, so that a cycle stays linear in markets (S-25)."""
+def booked_logs(images: Iterable[MarketImage]) -> frozenset[str]:
+    """The logs that were booked since the wallet was compared: they explain nothing that is still open."""
+    return frozenset(change.logged_as for image in images for change in image.chained if change.booked)
+
+
+def fills_by_token(seen: Iterable[ChainChange], booked: Collection[str]) -> dict[str, list[ChainChange]]:
+    """The logged fills of each token that are not ``booked``, so that a cycle stays linear in markets (S-25)."""
     found: dict[str, list[ChainChange]] = {}
     for change in seen:
-        if change.kind is ChangeKind.FILL and change.legs:
+        if change.kind is ChangeKind.FILL and change.legs and log_name(change, change.legs) not in booked:
             found.setdefault(change.legs[0][0], []).append(change)
     return found
+
+
+def _is_booked_fill(change: ChainChange, booked: Collection[str]) -> bool:
+    return change.kind is ChangeKind.FILL and log_name(change, change.legs) in booked
 
 
 def with_settled(
@@ -130,7 +142,9 @@ def logged_hints(
     """What the logs show, where it says exactly what was found of every token that it names."""
     if readings.logs is None:
         return ()
-    shown = hints_of(_of_others(images, seen), _book(images, readings.logs.book), _payouts(readings))
+    told = hints_of(_of_others(images, seen), _book(images, readings.logs.book), _payouts(readings))
+    booked = booked_logs(images)
+    shown = [hint for hint in told if hint.logged_as not in booked]
     usable, _ = usable_hints(shown, {change.token_id: change.shares_micro for change in changes}, ())
     return usable
 

@@ -8,8 +8,8 @@ from portfolio.entries import Fill, FillState
 from portfolio.facts import MarketMeta, TokenMeta
 from portfolio.provisional import provisional_fills
 from portfolio.rows import NS_PER_MS
-from portfolio.state import BookedFill, MarketState, fill_cash, fill_shares
-from portfolio.views import MarketImage, OrderImage, TokenImage, UnprovenFill
+from portfolio.state import BookedFill, MarketState, TailFact, fill_cash, fill_shares
+from portfolio.views import ChainedImage, MarketImage, OrderImage, TokenImage, UnprovenFill
 
 
 def image_of(state: MarketState) -> MarketImage:
@@ -48,6 +48,28 @@ def image_of(state: MarketState) -> MarketImage:
         halted=bool(state.halted),
         provisional=bool(provisional),
         short=bool(state.short_since),
+        contradicted=tuple(state.contradicted.values()),
+        chained=tuple(_chained(state, held) for held in state.tail),
+    )
+
+
+def _chained(state: MarketState, held: TailFact) -> ChainedImage:
+    """A fact of the tail, with what of it counts in the books as they stand."""
+    fact = held.fact
+    legs: tuple[tuple[str, int], ...] = ()
+    cash = 0
+    fill, adjustment = state.fills.get(held.booked_as), state.adjustments.get(held.booked_as)
+    if fill is not None and fill.proven and fill.fill.state.effective:
+        legs, cash = ((fill.fill.token_id, fill_shares(fill.fill)),), fill_cash(fill.fill)
+    elif adjustment is not None and not adjustment.superseded:
+        legs, cash = fact.hint.legs, adjustment.cash_micro
+    return ChainedImage(
+        logged_as=fact.hint.logged_as,
+        block_number=fact.block_number,
+        block_hash=fact.block_hash,
+        booked=bool(held.booked_as),
+        legs=legs,
+        cash_micro=cash,
     )
 
 

@@ -25,8 +25,9 @@ _CAUSES = {
 def hints_of(changes: Iterable[ChainChange], book: TokenBook, payouts: Mapping[str, Payout]) -> tuple[CauseHint, ...]:
     """Hints in the order of the changes. A FILL among them is an external one (R-21): own fills are booked as such.
 
-    The fee of an external fill is in its cash. A redemption of both tokens is a hint for each, its payout cut as the
-    condition pays (``payouts``); where that is not known yet, what was paid for which is not told, and there is none.
+    The fee of an external fill is in its cash, and told beside it. A redemption of both tokens is a hint for each, its
+    payout cut as the condition pays (``payouts``); where that is not known yet, what was paid for which is not told,
+    and there is none.
     """
     return tuple(hint for change in changes for hint in _hints(change, book, payouts))
 
@@ -68,14 +69,19 @@ def _proceeds(change: ChainChange, book: TokenBook, payouts: Mapping[str, Payout
 
 
 def _hint(change: ChainChange, cause: Cause, legs: tuple[tuple[str, int], ...], cash: int) -> CauseHint:
-    # One log may move several tokens by causes of their own.
-    token = f":{legs[0][0]}" if len(legs) == 1 else ""
     return CauseHint(
         cause=cause,
         condition_id=change.condition_id,
         legs=legs,
         cash_micro=cash,
         evidence=change.evidence,
-        logged_as=f"{LOGGED}{change.transaction_hash}:{change.log_index}{token}",
+        logged_as=log_name(change, legs),
         at_ms=change.block_time_ms,
+        fee_micro=change.fee_micro,
     )
+
+
+def log_name(change: ChainChange, legs: tuple[tuple[str, int], ...]) -> str:
+    """What an entry for these legs is called: one log may move several tokens by causes of their own."""
+    token = f":{legs[0][0]}" if len(legs) == 1 else ""
+    return f"{LOGGED}{change.transaction_hash}:{change.log_index}{token}"

@@ -12,7 +12,10 @@ from typing import assert_never
 import msgspec
 
 from portfolio.booking import see_fill
+from portfolio.chained import claim, drop_blocks, see_chain
 from portfolio.events import (
+    ChainDropped,
+    ChainSeen,
     EntryMarked,
     EventRejected,
     FillChecked,
@@ -36,6 +39,7 @@ from portfolio.reconciling import reconcile
 from portfolio.recording import mark_external, record_trade
 from portfolio.rows import changed_positions, meta_rows
 from portfolio.state import Draft, MarketState
+from portfolio.token_ids import contradictions, sentence, words
 from portfolio.units import format_micro
 from portfolio.views import ExternalView
 
@@ -61,12 +65,13 @@ def transition(state: MarketState, event: MarketEvent, now_ms: int) -> Step:
     result: ViewResult | None = None
     refused = ""
     match event:
-        case FillSeen() | OrderSeen() | FillChecked() | OrderChecked():
+        case FillSeen() | OrderSeen() | FillChecked() | OrderChecked() | ChainSeen() | ChainDropped():
             _observe(draft, event)
         case ExternalView():
             result = judge_view(draft, event, reconcile(draft, event))
         case MarketDefined():
             _define(draft, event)
+            _compare_ids(draft, event)
         case TradeRecorded() | EntryMarked() | MarketResumed():
             refused = _obey(draft, event)
         case EventRejected():
@@ -86,11 +91,16 @@ def transition(state: MarketState, event: MarketEvent, now_ms: int) -> Step:
     return Step(state=draft.state, rows=rows, result=result, counted=counted, effects=effects)
 
 
-def _observe(draft: Draft, event: FillSeen | OrderSeen | FillChecked | OrderChecked) -> None:
-    """What was seen of a fill or an order."""
+def _observe(draft: Draft, event: FillSeen | OrderSeen | FillChecked | OrderChecked | ChainSeen | ChainDropped) -> None:
+    """What was seen of a fill or an order, or on the chain."""
     match event:
         case FillSeen():
             see_fill(draft, event)
+            claim(draft, event.leg)
+        case ChainSeen():
+            see_chain(draft, event)
+        case ChainDropped():
+            drop_blocks(draft, event)
         case OrderSeen():
             see_order(draft, event)
         case FillChecked():
@@ -127,6 +137,23 @@ def _define(draft: Draft, event: MarketDefined) -> None:
             _issue(draft, IssueType.NEG_RISK_FLAG_MISMATCH, meta.condition_id, (before, after, "metadata is wrong"))
 
 
+def _compare_ids(draft: Draft, event: MarketDefined) -> None:
+    """Keep what the contract contradicts of the metadata's token ids, with an issue each and one alert (R-18)."""
+    known = draft.state.contradicted
+    found = contradictions(known, event.token_ids, draft.state.metas)
+    if found == known:
+        return
+    draft.put(contradicted=found)
+    new = [check for condition_id, check in found.items() if known.get(condition_id) != check]
+    for check in new:
+        kind = IssueType.POSITION_IDS_MISMATCH
+        _issue(draft, kind, check.condition_id, words(check), ISSUES[kind].action)
+    if new:
+        more = f"; and {len(new) - 1} more conditions of this market" if len(new) > 1 else ""
+        text = sentence(draft.state.market_id, new[0]) + more
+        _alert(draft, ReasonCode.PORTFOLIO_SYNC_POSITION_IDS_MISMATCH, text)
+
+
 def _resume(draft: Draft, event: MarketResumed) -> str:
     """Take the market out of its halt; returns the reason for a refusal, or an empty text (R-29)."""
     if not draft.state.halted:
@@ -144,11 +171,13 @@ def _resume(draft: Draft, event: MarketResumed) -> str:
     return ""
 
 
-def _pinned_tokens(event: MarketEvent) -> Collection[str]:
-    """The tokens whose balance at a pinned block the event brings."""
+def _pinned_tokens(event: MarketEvent, state: MarketState) -> Collection[str]:
+    """The tokens whose balance at a pinned block the event brings, and that no log behind that block moves."""
     if not isinstance(event, ExternalView) or event.chain is None:
         return ()
-    return {token_id for token_id, _ in event.chain.balances}
+    later = (held.fact for held in state.tail if held.fact.block_number > event.chain.block_number)
+    moved = {token_id for fact in later for token_id, _ in fact.hint.legs}
+    return {token_id for token_id, _ in event.chain.balances} - moved
 
 
 def _breaches(state: MarketState, pinned: Collection[str]) -> tuple[Breach, ...]:
@@ -208,7 +237,7 @@ def _check(draft: Draft, event: MarketEvent) -> None:
         _note_breach(draft, breach)
     if draft.state.halted or not (draft.changed or draft.state.short_since):
         return
-    breaches = _breaches(draft.state, _pinned_tokens(event)) + _stays_short(draft, event)
+    breaches = _breaches(draft.state, _pinned_tokens(event, draft.state)) + _stays_short(draft, event)
     if breaches:
         first = breaches[0]
         detail = f"{first.invariant_id.value} {first.subject}: expected {first.expected}, was {first.found}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 from msgspec.structs import replace
 
-from portfolio.booking import inferred_adjustment, put_order
+from portfolio.booking import put_order
 from portfolio.comparison import order_value
 from portfolio.entries import EconomicTime, FillState
 from portfolio.events import OrderSeen
@@ -20,6 +20,7 @@ from portfolio.provisional import ORDER_RANK, adopted, given_up, merged, provisi
 from portfolio.reasons import IssueType
 from portfolio.rows import NS_PER_MS
 from portfolio.state import Draft, fill_shares
+from portfolio.superseding import inferred_adjustment
 from portfolio.units import format_micro
 from portfolio.views import ExternalView, OrderState, OrdersView
 
@@ -80,7 +81,7 @@ def follow(draft: Draft, order: OrderState) -> None:
     in_flight = [fill for fill in provisional_fills(order) if fill.state is FillState.PROVISIONAL]
     for fill in in_flight:
         placed_at = EconomicTime(order.created_at_ms * NS_PER_MS)
-        replaced = inferred_adjustment(draft, fill.token_id, fill_shares(fill), placed_at)
+        replaced = inferred_adjustment(draft, (fill.token_id, fill_shares(fill)), placed_at)
         if replaced is not None:
             draft.put_adjustment(replace(replaced, superseded=True))
             since.append(replaced.entry.at)

@@ -185,7 +185,8 @@ class FillObservationRow(_Row, frozen=True, kw_only=True, tag="fill_observation"
 class AdjustmentRow(_Row, frozen=True, kw_only=True, tag="adjustment"):
     """Table ``adjustments``; one row per token leg of an entry, key (wallet, entry_id, token_id).
 
-    ``size_micro`` is signed. ``operator`` and ``reason`` are set where a person made the entry (L-26, X-12).
+    ``size_micro`` is signed, and so is ``fee_micro``: the fee of an external trade, which goes with it where another
+    entry takes its place (D-12). ``operator`` and ``reason`` are set where a person made the entry (L-26, X-12).
     """
 
     entry_id: str
@@ -197,6 +198,7 @@ class AdjustmentRow(_Row, frozen=True, kw_only=True, tag="adjustment"):
     cost_micro: int
     proceeds_micro: int
     realized_pnl_micro: int
+    fee_micro: int = 0
     estimated: bool
     evidence: str
     operator: str = ""

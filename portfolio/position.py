@@ -24,6 +24,9 @@ from portfolio.entries import Carry, Conversion, Entry, Fill, FillState, Merge, 
 from portfolio.facts import Side
 from portfolio.units import MICRO, allocate, div_half_even, floor_share
 
+_PAYING = (Fill, Trade)
+"""Kinds of entries that a fee may stand beside (R-20)."""
+
 
 class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What is held of one token, at what cost, and the sums that prove it (L-11).
@@ -217,7 +220,7 @@ def _effect(entry_id: str, before: Position, after: Position) -> EntryEffect:
 
 def _with_chain_side(before: Position, after: Position, entry: Entry) -> Position:
     """``after`` with its fee, and with what the chain has seen of it."""
-    fee = entry.fee_micro if isinstance(entry, Fill) else 0
+    fee = entry.fee_micro if isinstance(entry, _PAYING) else 0
     if not settled(entry):
         return replace(after, fees_micro=before.fees_micro + fee) if fee else after
     paid = after.bought_micro - before.bought_micro

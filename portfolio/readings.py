@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
-from portfolio.chain import ChainTransaction
+from portfolio.chain import ChainChange, ChainTransaction
 from portfolio.facts import Balances, DataPosition, OpenOrder
 from portfolio.labelling_book import TokenBook
 from portfolio.views import OrderFate
@@ -14,13 +16,15 @@ class Logs(msgspec.Struct, frozen=True, kw_only=True):
     """The transactions of a wallet from the block of its last comparison to that of the balances (X-01).
 
     ``book`` names the addresses that mean something on this chain; the tokens are the images' to say. Where something
-    was left open they begin earlier: cash was compared at ``cash_until_block`` last.
+    was left open they begin earlier: cash was compared at ``cash_until_block`` last. ``labelled`` is what some of the
+    transactions did, by their hashes, where that was told from the same tokens before.
     """
 
     address: str
     cash_until_block: int
     transactions: tuple[ChainTransaction, ...]
     book: TokenBook
+    labelled: Mapping[str, tuple[ChainChange, ...]] = {}
 
 
 class Readings(msgspec.Struct, frozen=True, kw_only=True):

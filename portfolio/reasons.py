@@ -49,6 +49,7 @@ class ReasonCode(enum.StrEnum):
     PORTFOLIO_SYNC_LEASE_LOST = "PORTFOLIO_SYNC_LEASE_LOST"
     PORTFOLIO_SYNC_CYCLE_ABORTED = "PORTFOLIO_SYNC_CYCLE_ABORTED"
     PORTFOLIO_SYNC_CASH_UNEXPLAINED = "PORTFOLIO_SYNC_CASH_UNEXPLAINED"
+    PORTFOLIO_SYNC_POSITION_IDS_MISMATCH = "PORTFOLIO_SYNC_POSITION_IDS_MISMATCH"
     PORTFOLIO_SYNC_NEGRISK_AGGREGATE = "PORTFOLIO_SYNC_NEGRISK_AGGREGATE"
     STALE_DATA = "STALE_DATA"
     PARAMETER_CHANGE_REQUIRES_APPROVAL = "PARAMETER_CHANGE_REQUIRES_APPROVAL"
@@ -183,6 +184,13 @@ REASONS: Final[Mapping[ReasonCode, Reason]] = MappingProxyType(
             action="Look for deposits, withdrawals, rewards and unseen trades; above 500 pUSD it pages.",
             user_message="A change of your cash balance is being looked into.",
         ),
+        ReasonCode.PORTFOLIO_SYNC_POSITION_IDS_MISMATCH: Reason(
+            severity=Severity.WARN,
+            route=Route.PAGE,
+            meaning="The contract computes other token ids for a condition than its metadata states.",
+            action="Compare metadata, market page and the addresses under [polygon]; until then do not trade there.",
+            user_message="The description of one market contradicts the blockchain and is being checked.",
+        ),
         ReasonCode.PORTFOLIO_SYNC_NEGRISK_AGGREGATE: Reason(
             severity=Severity.INFO,
             route=Route.LOG,
@@ -227,6 +235,7 @@ class IssueType(enum.StrEnum):
     ORDER_UNKNOWN = "ORDER_UNKNOWN"
     ORDER_GONE = "ORDER_GONE"
     NEG_RISK_FLAG_MISMATCH = "NEG_RISK_FLAG_MISMATCH"
+    POSITION_IDS_MISMATCH = "POSITION_IDS_MISMATCH"
     NEG_RISK_LEGS_DIFFER = "NEG_RISK_LEGS_DIFFER"
     COST_HINT = "COST_HINT"
     PNL_MISMATCH = "PNL_MISMATCH"
@@ -244,6 +253,7 @@ class IssueType(enum.StrEnum):
     FILL_EXPIRED = "FILL_EXPIRED"
     FILL_REINSTATED = "FILL_REINSTATED"
     FILL_REPRICED = "FILL_REPRICED"
+    CHAIN_REORGANISED = "CHAIN_REORGANISED"
     INVARIANT_BREACH = "INVARIANT_BREACH"
     AUDIT_FAILED = "AUDIT_FAILED"
 
@@ -278,6 +288,9 @@ ISSUES: Final[Mapping[IssueType, IssueKind]] = MappingProxyType(
         IssueType.NEG_RISK_FLAG_MISMATCH: _kind(
             _WARN, _LOGGED, "A market is described as one kind of market and is another on the blockchain."
         ),
+        IssueType.POSITION_IDS_MISMATCH: _kind(
+            _WARN, _MANUAL, "A market's description names other tokens than the blockchain has for it."
+        ),
         IssueType.NEG_RISK_LEGS_DIFFER: _kind(
             _INFO, _CORRECTED, "The parts of a multi-outcome position differed although its value did not."
         ),
@@ -309,6 +322,9 @@ ISSUES: Final[Mapping[IssueType, IssueKind]] = MappingProxyType(
         IssueType.FILL_EXPIRED: _kind(_WARN, _CORRECTED, "A fill did not settle in time and was taken back."),
         IssueType.FILL_REINSTATED: _kind(_WARN, _CORRECTED, "A fill that was taken back has settled after all."),
         IssueType.FILL_REPRICED: _kind(_WARN, _CORRECTED, "The exchange changed price or size of a fill."),
+        IssueType.CHAIN_REORGANISED: _kind(
+            _INFO, _CORRECTED, "The chain dropped a block; what was booked from it was taken back."
+        ),
         IssueType.INVARIANT_BREACH: _kind(_WARN, _MANUAL, "A rule that always holds for the records did not hold."),
         IssueType.AUDIT_FAILED: _kind(_WARN, _MANUAL, "A check of all records could not be completed."),
     }

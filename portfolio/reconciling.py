@@ -15,6 +15,7 @@ from portfolio.adjusting import (
     Applied,
     Confirmed,
     apply_confirmed,
+    stands_booked,
     usable_hints,
 )
 from portfolio.comparison import TokenExam, examine_market, stand_in_difference
@@ -34,8 +35,8 @@ STRUCTURAL = frozenset(
 )
 """Reported, but not paused on (R-22)."""
 
-QUIET = frozenset({Cause.OPENING.value, "FILL_FAILED", "FILL_EXPIRED", "FILL_REINSTATED"})
-"""No drift: the first start's openings (R-23), and own fills that were taken back or came back (R-10)."""
+QUIET = frozenset({Cause.OPENING.value, Cause.REORGANISED.value, "FILL_FAILED", "FILL_EXPIRED", "FILL_REINSTATED"})
+"""No drift: openings (R-23), own fills that were taken back or came back (R-10), and what the chain took back."""
 
 
 class Reconciled(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,7 +152,7 @@ def _certain_hints(draft: Draft, view: ExternalView, exams: Sequence[TokenExam])
     if view.opening:
         return ()
     found = {exam.token_id: exam.difference_micro for exam in exams if exam.difference_micro}
-    logged = [hint for hint in view.hints if hint.logged_as and hint.logged_as not in draft.state.adjustments]
+    logged = [hint for hint in view.hints if hint.logged_as and not stands_booked(draft.state, hint.logged_as)]
     usable, _ = usable_hints(logged, found, ())
     traded = {token_id for hint in usable if not hint.certain for token_id, _ in hint.legs}
     return tuple(hint for hint in usable if not any(token_id in traded for token_id, _ in hint.legs))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from portfolio.adjusting import ADJUSTMENT_TIE
-from portfolio.booking import shares_of, standing
 from portfolio.entries import Carry, Cause, EconomicTime
 from portfolio.entries import Trade as ExternalTrade
 from portfolio.events import EntryMarked, TradeRecorded
 from portfolio.facts import Side
-from portfolio.rows import NS_PER_MS, adjustment_rows
+from portfolio.rows import NS_PER_MS, adjustment_fee, adjustment_rows
 from portfolio.state import BookedAdjustment, Draft
+from portfolio.superseding import shares_of, standing
 from portfolio.units import MICRO, mul_price
 
 EXTERNAL = {Side.BUY: Cause.EXTERNAL_BUY, Side.SELL: Cause.EXTERNAL_SALE}
@@ -21,7 +21,7 @@ def record_trade(draft: Draft, event: TradeRecorded) -> str:
     """Book a purchase or sale that was made elsewhere; returns why it is refused, or an empty text.
 
     Where the same change was inferred from a balance before, the record takes its place; the inferred entry stays
-    visible, and what it had booked is taken back beside it (D-12).
+    visible, and what it had booked is taken back beside it (D-12), but for a fee that a log shows.
     """
     place = draft.state.token(event.token_id)
     if place is None:
@@ -44,6 +44,7 @@ def record_trade(draft: Draft, event: TradeRecorded) -> str:
         amount_micro=mul_price(event.size_micro, event.price_micro),
         evidence=f"recorded by {event.operator}",
         estimated=False,
+        fee_micro=0 if replaced is None else adjustment_fee(replaced.entry),
     )
     draft.evidence = f"entry {event.entry_id}, recorded by {event.operator}"
     _book(draft, entry, (event.operator, event.reason), replaced)
@@ -107,6 +108,7 @@ def _marked(draft: Draft, known: BookedAdjustment, event: EntryMarked) -> Carry 
         amount_micro=mul_price(shares, event.price_micro),
         evidence=carry.evidence,
         estimated=False,
+        fee_micro=adjustment_fee(known.entry),
     )
 
 
@@ -133,4 +135,5 @@ def _book(draft: Draft, entry: Carry | ExternalTrade, who: tuple[str, str], old:
 
 
 def _cash(entry: ExternalTrade) -> int:
-    return -entry.amount_micro if entry.side is Side.BUY else entry.amount_micro
+    paid = -entry.amount_micro if entry.side is Side.BUY else entry.amount_micro
+    return paid - entry.fee_micro

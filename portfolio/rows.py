@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from portfolio.entries import Adjustment, Cause, Conversion, Merge, Redemption, Split
+from portfolio.entries import Adjustment, Cause, Conversion, Merge, Redemption, Split, Trade
 from portfolio.facts import MarketMeta
 from portfolio.outcomes import AdjustmentRow, FillRow, MarketRow, OrderRow, Outcome, PositionRow, TokenRow
 from portfolio.position import EntryEffect, Position
@@ -147,6 +147,11 @@ def adjustment_rows(state: MarketState, booked: BookedAdjustment) -> tuple[Adjus
     )
 
 
+def adjustment_fee(entry: Adjustment) -> int:
+    """The fee that a log shows of an external trade, which has one leg; no other adjustment pays one."""
+    return entry.fee_micro if isinstance(entry, Trade) else 0
+
+
 def _adjustment_row(
     state: MarketState, effect: EntryEffect, cause: Cause, evidence: str, booked: BookedAdjustment
 ) -> AdjustmentRow:
@@ -162,6 +167,7 @@ def _adjustment_row(
         cost_micro=effect.cost_micro,
         proceeds_micro=effect.proceeds_micro,
         realized_pnl_micro=effect.realized_pnl_micro,
+        fee_micro=adjustment_fee(booked.entry),
         estimated=booked.entry.estimated,
         evidence=evidence,
         operator=booked.operator,
@@ -196,11 +202,13 @@ def changed_positions(draft: Draft) -> tuple[Outcome, ...]:
 
 def _restatements(draft: Draft, moved: Iterable[str]) -> tuple[AdjustmentRow, ...]:
     before, after, now_ms = draft.before, draft.state, draft.now_ms
+    fees = _fees_restated(before, after)
     rows: list[AdjustmentRow] = []
     for token_id in moved:
         old, new = before.position(token_id), after.position(token_id)
         shares, cost, proceeds, realized = _difference(old, new, draft.effects)
-        if shares == cost == proceeds == realized == 0:
+        fee = fees.get(token_id, 0)
+        if shares == cost == proceeds == realized == fee == 0:
             continue
         place = after.token(token_id)
         rows.append(
@@ -215,6 +223,7 @@ def _restatements(draft: Draft, moved: Iterable[str]) -> tuple[AdjustmentRow, ..
                 cost_micro=cost,
                 proceeds_micro=proceeds,
                 realized_pnl_micro=realized,
+                fee_micro=fee,
                 estimated=False,
                 evidence=draft.evidence_of.get(token_id, draft.evidence),
                 economic_at_ms=now_ms,
@@ -222,6 +231,23 @@ def _restatements(draft: Draft, moved: Iterable[str]) -> tuple[AdjustmentRow, ..
             )
         )
     return tuple(rows)
+
+
+def _fees_restated(before: MarketState, after: MarketState) -> dict[str, int]:
+    """By token, the fees of adjustments that count otherwise than their rows say; a fill's are in its own row.
+
+    Where a trade took the place of an external one, that one's fee goes with it, and the fill's own comes (D-12).
+    """
+    fees: dict[str, int] = {}
+    if before.adjustments is after.adjustments:
+        return fees
+    for name, booked in after.adjustments.items():
+        entry, known = booked.entry, before.adjustments.get(name)
+        if isinstance(entry, Trade) and entry.fee_micro:
+            counted = known is None or not known.superseded
+            change = (not booked.superseded) - counted
+            fees[entry.token_id] = fees.get(entry.token_id, 0) + change * entry.fee_micro
+    return fees
 
 
 def _difference(old: Position, new: Position, effects: Iterable[EntryEffect]) -> tuple[int, int, int, int]:

@@ -13,11 +13,12 @@ import msgspec
 from msgspec.structs import replace
 
 from portfolio.entries import Adjustment, Cause, EconomicTime, Entry, Fill
-from portfolio.facts import MarketMeta, Side, TokenMeta, TradeStatus
+from portfolio.facts import MarketMeta, Side, TokenIdCheck, TokenMeta, TradeStatus
 from portfolio.invariants import Breach
 from portfolio.outcomes import Outcome
 from portfolio.position import EntryEffect, Folded, Position, applied, effective, fold
 from portfolio.provisional import provisional_fills
+from portfolio.tail import ChainFact
 from portfolio.views import CauseHint, OrderState
 
 MARK_EVERY = 32
@@ -76,6 +77,17 @@ class PendingToken(msgspec.Struct, frozen=True, kw_only=True):
     hints: tuple[CauseHint, ...] = ()
 
 
+class TailFact(msgspec.Struct, frozen=True, kw_only=True):
+    """A fact of a block that may still be dropped, and what it became: the key of a fill or the id of an adjustment.
+
+    ``booked_as`` is empty while it waits for its trade. ``before`` is the fill as it was without the fact.
+    """
+
+    fact: ChainFact
+    booked_as: str = ""
+    before: BookedFill | None = None
+
+
 class NotedChange(msgspec.Struct, frozen=True, kw_only=True):
     """A change booked from evidence between cycles; the next cycle reports it and counts it as drift (R-22, R-25)."""
 
@@ -100,7 +112,9 @@ class MarketState(msgspec.Struct, frozen=True, kw_only=True):
     ``newest_at`` is the latest economic time among the entries that count, None where none was folded yet: it tells
     without a search whether an entry comes last. ``marks`` are the last few checkpoints of the fold, the oldest first,
     and ``unmarked`` how many entries came since. ``short_since`` says when a token's shares fell below zero (R-24).
-    ``restatements`` counts the changes that stated anything anew, and names their rows.
+    ``contradicted`` are conditions whose token ids the contract contradicts (R-18).
+    ``restatements`` counts the changes that stated anything anew, and names their rows. ``tail`` is what the chain's
+    logs showed in blocks that may still be dropped, in the order it was taken (X-01).
     """
 
     wallet: str
@@ -121,7 +135,9 @@ class MarketState(msgspec.Struct, frozen=True, kw_only=True):
     marks: tuple[Mark, ...] = ()
     unmarked: int = 0
     short_since: dict[str, int] = {}
+    contradicted: dict[str, TokenIdCheck] = {}
     restatements: int = 0
+    tail: tuple[TailFact, ...] = ()
 
     def meta_of(self, condition_id: str) -> MarketMeta | None:
         """Metadata of a condition of this market."""

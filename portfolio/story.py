@@ -11,104 +11,30 @@ Amounts are integers of 1e-6, times ms UTC.
 
 from __future__ import annotations
 
-import enum
-import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 import msgspec
 from msgspec.structs import replace
 
-from portfolio.entries import LOGGED, Cause, FillState
+from portfolio.finality import Blocks, Finality, of_token, standing, undone
 from portfolio.market import Step
-from portfolio.outcomes import AdjustmentRow, Alert, FillRow
+from portfolio.outcomes import AdjustmentRow, FillRow
 from portfolio.position import EntryEffect
 from portfolio.provisional import PROVISIONAL
-from portfolio.state import MarketState, fill_key
-
-_TRANSACTION = re.compile(r"transaction (0x[^\s,;]+)(?:, log (\d+))?(?:(?:,| in) block (\d+))?")
-_CONSEQUENCES = frozenset({Cause.RESTATED, Cause.REINSTATED})
-
-
-class Kind(enum.StrEnum):
-    """What a line tells of. ISSUE and STRATEGY change no numbers; they are not the market's own to tell."""
-
-    FILL = "fill"
-    PROVISIONAL = "provisional"
-    SETTLED = "settled"
-    FAILED = "failed"
-    EXPIRED = "expired"
-    SUPERSEDED = "superseded"
-    REINSTATED = "reinstated"
-    REPRICED = "repriced"
-    OPENING = "opening"
-    ADJUSTMENT = "adjustment"
-    RESTATEMENT = "restatement"
-    HALT = "halt"
-    RESUME = "resume"
-    ISSUE = "issue"
-    STRATEGY = "strategy"
-
-
-class Proof(enum.StrEnum):
-    """What a line rests on: a transaction, the exchange's word, an operator's, other lines, or an inference (L-15)."""
-
-    TRANSACTION = "transaction"
-    EXCHANGE = "exchange"
-    OPERATOR = "operator"
-    BOOKS = "books"
-    INFERRED = "inferred"
-
-
-_ENDS = {
-    FillState.SETTLED: Kind.SETTLED,
-    FillState.FAILED: Kind.FAILED,
-    FillState.EXPIRED: Kind.EXPIRED,
-    FillState.SUPERSEDED: Kind.SUPERSEDED,
-}
-
-
-class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that happened. ``seq`` is the journal's number, None for what another actor noted.
-
-    ``shares_micro`` to ``fee_micro`` are signed changes; the fields with ``after`` are the token's totals then, None
-    where a line is about no token. ``size_micro`` and ``price_micro`` are a fill's terms, ``external`` that
-    a key made it that is not configured (R-21). ``superseded``: another entry has taken its place since (D-12).
-    """
-
-    seq: int | None
-    booked_at_ms: int
-    happened_at_ms: int
-    kind: Kind
-    cause: str
-    condition_id: str = ""
-    token_id: str = ""
-    trade_id: str = ""
-    order_id: str = ""
-    entry_id: str = ""
-    role: str = ""
-    side: str = ""
-    size_micro: int | None = None
-    price_micro: int | None = None
-    shares_micro: int = 0
-    cost_micro: int = 0
-    proceeds_micro: int = 0
-    realized_pnl_micro: int = 0
-    fee_micro: int = 0
-    shares_after_micro: int | None = None
-    cost_basis_after_micro: int | None = None
-    realized_pnl_after_micro: int | None = None
-    fees_after_micro: int | None = None
-    external: bool = False
-    estimated: bool = False
-    superseded: bool = False
-    proof: Proof = Proof.BOOKS
-    transaction_hash: str | None = None
-    log_index: int | None = None
-    block_number: int | None = None
-    evidence: str = ""
-    operator: str = ""
-    reason: str = ""
+from portfolio.state import MarketState, TailFact, fill_key
+from portfolio.story_lines import (
+    ENDS,
+    TRANSACTION,
+    Kind,
+    Line,
+    Proof,
+    adjustment_line,
+    fill_line,
+    halt_line,
+    taken_back,
+    with_effect,
+)
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,6 +74,7 @@ class Teller:
         self._fills: dict[str, FillRow] = {}
         self._adjustments: dict[tuple[str, str], AdjustmentRow] = {}
         self._parted: dict[str, int] = {}
+        self._blocks = Blocks()
 
     def hear(self, step: Step, seq: int, at_ms: int) -> None:
         """The step that journal entry ``seq`` of ``at_ms`` gave, from :attr:`state` on."""
@@ -155,38 +82,51 @@ class Teller:
         heard = len(self._lines)
         own = {effect.entry_id: effect for effect in step.effects}
         moving: list[FillRow] = []
+        gone = undone(before, step)
+        self._blocks.drop(gone, seq)
         for row in step.rows:
             if isinstance(row, FillRow):
-                moving += [row] if self._hear_fill(row, own, (seq, at_ms)) else []
+                moving += [row] if self._hear_fill(row, own, gone, (seq, at_ms)) else []
             elif isinstance(row, AdjustmentRow):
                 self._adjustments[row.entry_id, row.token_id] = row
-                self._count(_adjustment_line(row, _about(moving, row.token_id), seq))
+                line = adjustment_line(row, _about(moving, row.token_id), seq)
+                self._count(taken_back(line, of_token(gone, row.token_id)))
         if before.halted != step.state.halted:
-            self._lines.append(_halt_line(step, seq, at_ms))
+            self._lines.append(halt_line(step, seq, at_ms))
         self._compare(before, {line.token_id for line in self._lines[heard:]}, seq)
 
-    def story(self) -> Story:
-        """All that was heard; fills with the transaction that is known of them by now."""
+    def story(self, final_block: int = 0) -> Story:
+        """All that was heard; fills with the transaction that is known of them by now.
+
+        Up to ``final_block`` blocks are final (R-31).
+        """
         return Story(
-            lines=tuple(self._finished(line) for line in self._lines),
+            lines=tuple(self._finished(line, final_block) for line in self._lines),
             totals=dict(self._totals),
             fills=dict(self._fills),
             adjustments=dict(self._adjustments),
             parted=dict(self._parted),
         )
 
-    def _hear_fill(self, row: FillRow, own: Mapping[str, EntryEffect], when: tuple[int, int]) -> bool:
-        """Whether more than its settlement is new. ``own`` are the effects of entries, which a fill has when booked."""
+    def _hear_fill(
+        self, row: FillRow, own: Mapping[str, EntryEffect], gone: Sequence[TailFact], when: tuple[int, int]
+    ) -> bool:
+        """Whether more than its settlement is new.
+
+        ``own`` are the effects of entries, which a fill has when booked; ``gone`` is what the chain took back.
+        """
         key = fill_key(row.trade_id, row.order_id)
         known = self._fills.get(key)
         self._fills[key] = row
         kind = _kind(known, row)
         if kind is None:
             return False
-        line = _fill_line(row, kind, when)
+        line = fill_line(row, kind, when)
         line = replace(line, fee_micro=_fee(row) - _fee(known))
+        if kind is Kind.UNSETTLED:
+            line = taken_back(line, next((held for held in gone if held.booked_as == key), None))
         effect = own.get(f"fill:{key}") if kind is Kind.FILL else None
-        self._count(line if effect is None else _with(line, effect))
+        self._count(line if effect is None else with_effect(line, effect))
         return known is None or _economics(row) != _economics(known)
 
     def _count(self, line: Line) -> None:
@@ -224,82 +164,40 @@ class Teller:
             if found != self._totals.get(token_id, NOTHING):
                 self._parted.setdefault(token_id, seq)
 
-    def _finished(self, line: Line) -> Line:
-        """With what became known later: the transaction of its fill, and whether its entry still stands."""
+    def _finished(self, line: Line, final_block: int) -> Line:
+        """With what became known later: the transaction of its fill, its block, and whether its entry still stands."""
         booked = self.state.adjustments.get(line.entry_id)
-        fill = self._fills.get(fill_key(line.trade_id, line.order_id))
-        proven = "" if fill is None else fill.settled_by
-        named = _TRANSACTION.search(line.evidence) or _TRANSACTION.search(proven)
+        line = replace(line, superseded=booked is not None and booked.superseded)
+        if line.finality is not None:
+            return line
+        key = fill_key(line.trade_id, line.order_id)
+        fill = self._fills.get(key)
+        own = TRANSACTION.search(line.evidence)
+        named = own or TRANSACTION.search("" if fill is None else fill.settled_by)
         transaction, log, block = (None, None, None) if named is None else named.groups()
         if transaction is None and fill is not None:
             transaction = fill.transaction_hash
         known = transaction is not None and line.proof in {Proof.EXCHANGE, Proof.INFERRED}
-        return replace(
+        line = replace(
             line,
-            superseded=booked is not None and booked.superseded,
             proof=Proof.TRANSACTION if known else line.proof,
             transaction_hash=transaction,
             log_index=None if log is None else int(log),
             block_number=None if block is None else int(block),
         )
+        return replace(line, finality=self._finality(line, final_block, named_then=own is not None))
 
-
-def _fill_line(row: FillRow, kind: Kind, when: tuple[int, int]) -> Line:
-    seq, at_ms = when
-    return Line(
-        seq=seq,
-        booked_at_ms=at_ms,
-        happened_at_ms=row.matched_at_ms if kind in {Kind.FILL, Kind.PROVISIONAL} else at_ms,
-        kind=kind,
-        cause=row.state.value,
-        condition_id=row.condition_id,
-        token_id=row.token_id,
-        trade_id=row.trade_id,
-        order_id=row.order_id,
-        role=row.role.value,
-        side=row.side.value,
-        size_micro=row.size_micro,
-        price_micro=row.price_micro,
-        external=row.external,
-        proof=Proof.EXCHANGE,
-        evidence=row.settled_by,
-    )
-
-
-def _with(line: Line, effect: EntryEffect) -> Line:
-    return replace(
-        line,
-        shares_micro=effect.shares_micro,
-        cost_micro=effect.cost_micro,
-        proceeds_micro=effect.proceeds_micro,
-        realized_pnl_micro=effect.realized_pnl_micro,
-    )
-
-
-def _adjustment_line(row: AdjustmentRow, about: FillRow | None, seq: int) -> Line:
-    """``about`` is the fill that what the row restates follows from."""
-    fill = about if row.cause in _CONSEQUENCES else None
-    return Line(
-        seq=seq,
-        booked_at_ms=row.at_ms,
-        happened_at_ms=row.economic_at_ms,
-        kind=_kind_of(row.cause),
-        cause=row.cause.value,
-        condition_id=row.condition_id,
-        token_id=row.token_id,
-        entry_id=row.entry_id,
-        trade_id="" if fill is None else fill.trade_id,
-        order_id="" if fill is None else fill.order_id,
-        shares_micro=row.size_micro,
-        cost_micro=row.cost_micro,
-        proceeds_micro=row.proceeds_micro,
-        realized_pnl_micro=row.realized_pnl_micro,
-        estimated=row.estimated,
-        proof=_proof(row),
-        evidence=row.evidence,
-        operator=row.operator,
-        reason=row.reason,
-    )
+    def _finality(self, line: Line, final_block: int, *, named_then: bool) -> Finality | None:
+        """``named_then``: its transaction was named when it was booked, and not only by what its fill became since."""
+        if line.transaction_hash is None:
+            return None
+        place = (line.transaction_hash, line.block_number)
+        if named_then and line.seq is not None and self._blocks.dropped(place, line.seq):
+            return Finality.DROPPED
+        booked = self.state.fills.get(fill_key(line.trade_id, line.order_id))
+        if booked is not None and not booked.proven:
+            return None  # in no block that is known: in flight, or failed
+        return standing(self.state, final_block, place)
 
 
 def _about(moving: Sequence[FillRow], token_id: str) -> FillRow | None:
@@ -320,7 +218,7 @@ def _kind(known: FillRow | None, row: FillRow) -> Kind | None:
         return Kind.FILL
     if row.state is not known.state:
         back = row.state.effective and not known.state.effective
-        return Kind.REINSTATED if back else _ENDS[row.state]
+        return Kind.REINSTATED if back else ENDS[row.state]
     return None if _terms(row) == _terms(known) else Kind.REPRICED
 
 
@@ -334,27 +232,3 @@ def _terms(row: FillRow) -> tuple[object, ...]:
 
 def _fee(row: FillRow | None) -> int:
     return row.fee_micro if row is not None and row.state.effective else 0
-
-
-def _kind_of(cause: Cause) -> Kind:
-    if cause in _CONSEQUENCES:
-        return Kind.RESTATEMENT
-    return Kind.OPENING if cause is Cause.OPENING else Kind.ADJUSTMENT
-
-
-def _proof(row: AdjustmentRow) -> Proof:
-    if row.cause in _CONSEQUENCES:
-        return Proof.BOOKS
-    if row.operator:
-        return Proof.OPERATOR
-    return Proof.TRANSACTION if row.entry_id.startswith(LOGGED) else Proof.INFERRED
-
-
-def _halt_line(step: Step, seq: int, at_ms: int) -> Line:
-    """A halt has its reason in the state, a resume who did it in what is said of it (R-29)."""
-    kind = Kind.HALT if step.state.halted else Kind.RESUME
-    said = "; ".join(row.text for row in step.rows if isinstance(row, Alert))
-    evidence = step.state.halted or said
-    return Line(
-        seq=seq, booked_at_ms=at_ms, happened_at_ms=at_ms, kind=kind, cause=kind.value.upper(), evidence=evidence
-    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from portfolio.entries import Cause
-from portfolio.facts import DataPosition, OpenOrder, OrderStatus, Payout, Side
+from portfolio.facts import DataPosition, OpenOrder, OrderStatus, Payout, Side, TokenIdCheck
 
 DUST_MICRO = 10_000
 """0.01 share: below it the matched amounts of an order and its figure differ by the exchange's rounding (L-03)."""
@@ -71,6 +71,20 @@ class OrderImage(msgspec.Struct, frozen=True, kw_only=True):
     noted_resolved: bool = False
 
 
+class ChainedImage(msgspec.Struct, frozen=True, kw_only=True):
+    """A change seen in a block that may still be dropped. ``legs`` and ``cash_micro`` are what of it is in the books.
+
+    Where nothing is, it waits for its trade (``booked`` False), or was taken out again.
+    """
+
+    logged_as: str
+    block_number: int
+    block_hash: str
+    booked: bool
+    legs: tuple[tuple[str, int], ...] = ()
+    cash_micro: int = 0
+
+
 class MarketImage(msgspec.Struct, frozen=True, kw_only=True):
     """What a market shows of itself. ``proven_cash_micro`` is Σ of the collateral its proven entries moved."""
 
@@ -89,6 +103,10 @@ class MarketImage(msgspec.Struct, frozen=True, kw_only=True):
     """Whether an order shows more than its trades: cash cannot be judged to the unit until they are seen (D-03)."""
     short: bool = False
     """Whether more was sold than is held, as far as is known: the purchase is awaited (R-24)."""
+    contradicted: tuple[TokenIdCheck, ...] = ()
+    """Conditions whose token ids the contract contradicts, by id (R-18)."""
+    chained: tuple[ChainedImage, ...] = ()
+    """What the chain's logs have shown since a comparison: a balance of an earlier block cannot have it (X-02)."""
 
 
 class TokenPrice(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,8 +169,9 @@ class CauseHint(msgspec.Struct, frozen=True, kw_only=True):
     """What explains a difference: the chain's logs, else the wallet's cash at the block of the balances.
 
     ``legs`` are the signed share differences it explains; it holds only if the market finds exactly these.
-    ``cash_micro`` is the collateral that came (positive) or went. From logs are those with a ``logged_as``, the id that
-    their entry is going to have, and ``at_ms``, the time of their block; all others are inferred.
+    ``cash_micro`` is the collateral that came (positive) or went, after ``fee_micro``, which a log alone tells. From
+    logs are those with a ``logged_as``, the id that their entry is going to have, and ``at_ms``, the time of their
+    block; all others are inferred.
     """
 
     cause: Cause
@@ -162,6 +181,7 @@ class CauseHint(msgspec.Struct, frozen=True, kw_only=True):
     evidence: str
     logged_as: str = ""
     at_ms: int = 0
+    fee_micro: int = 0
 
     @property
     def certain(self) -> bool:

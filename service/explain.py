@@ -17,17 +17,22 @@ import msgspec
 
 from messages.addresses import market_address
 from messages.codec import CodecError, decode
+from portfolio.facts import Source
 from portfolio.market import transition
 from portfolio.outcomes import AdjustmentRow, FillRow
-from portfolio.story import NOTHING, Kind, Line, Proof, Story, Teller, Totals
+from portfolio.story import NOTHING, Story, Teller, Totals
+from portfolio.story_lines import Kind, Line, Proof
 from portfolio.units import format_micro
 from service import finding
 from service.errors import ServiceError
-from storage.queries import Queries, Record
+from storage.queries import Queries, Record, ReportKind, Selection
 from storage.queries_market import MarketRows
 
 BREATHE_EVERY = 50
 """Journal entries after which a running process may do other work."""
+
+CYCLES_LOOKED_AT = 100
+"""For one that compared with the chain; where there is none, what the chain may still drop is told as such."""
 
 _HELD = ("shares_micro", "settled_micro", "in_flight_micro", "cost_basis_micro", "realized_pnl_micro", "fees_micro")
 _TOLD = Totals.__struct_fields__
@@ -65,7 +70,7 @@ def document(queries: Queries, wallet: str, market: str, limit: int | None = Non
         found = [finding.one_condition(queries, wallet, market)]
     market_id = found[0]["market_id"]
     rows = queries.of_market(wallet, market_id)
-    story = _told(queries, wallet, market_id, rows.head_seq)
+    story = _told(queries, wallet, market_id, rows.head_seq).story(_final_block(queries, wallet))
     chosen = _Chosen(rows, {row["condition_id"] for row in found})
     lines = _woven(story, rows, chosen)
     problems = tuple(_problems(story, rows, chosen))
@@ -110,7 +115,22 @@ class _Chosen:
         return subject not in self._other_subjects
 
 
-def _told(queries: Queries, wallet: str, market_id: str, head_seq: int) -> Story:
+def _final_block(queries: Queries, wallet: str) -> int:
+    """The block of the newest comparison with the chain that no endpoint left in doubt: nothing up to it is undone.
+
+    With the default ``confirmations`` cycles compare at the chain's finalized block (R-31). 0: nothing is known.
+    """
+    cycles = queries.reports(ReportKind.OPERATIONS, Selection(wallet=wallet, limit=CYCLES_LOOKED_AT))
+    doubted = Source.CHAIN_AGREEMENT.value
+    sure = (
+        int(row["block_number"])
+        for row in cycles
+        if row["onchain_reconciled"] and not any(reason.startswith(doubted) for reason in row["reasons"])
+    )
+    return next(sure, 0)
+
+
+def _told(queries: Queries, wallet: str, market_id: str, head_seq: int) -> Teller:
     teller = Teller(wallet, market_id)
     for number, entry in enumerate(queries.journaled(wallet, market_address(wallet, market_id)), start=1):
         if entry.seq > head_seq:
@@ -122,7 +142,7 @@ def _told(queries: Queries, wallet: str, market_id: str, head_seq: int) -> Story
         teller.hear(transition(teller.state, event, entry.at_ms), entry.seq, entry.at_ms)
         if number % BREATHE_EVERY == 0:
             gevent.idle()
-    return teller.story()
+    return teller
 
 
 def _woven(story: Story, rows: MarketRows, chosen: _Chosen) -> list[Line]:

@@ -21,6 +21,8 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.ports import Metrics
+from portfolio.entries import FillState
+from portfolio.facts import TradeStatus
 from portfolio.outcomes import Alert, CycleStatus, DeltaType, OperationsReport
 from portfolio.reasons import ReasonCode, Route
 from portfolio.reports import render_operations
@@ -33,7 +35,11 @@ PAUSED = ReasonCode.PORTFOLIO_SYNC_STRATEGY_PAUSED.value
 _IDENTITY = ("wallet", "market_id", "synced_at_ms", "subject", "event_type", "strategy_id")
 _PAGE = 500
 _MS_PER_S = 1000
-_TRANSACTION = re.compile(r"0x[0-9a-f]{64}")
+_HASH = re.compile(r"0x[0-9a-f]{64}")
+_LOG = re.compile(r"log \d+, block (\d+)")
+CHAIN = "chain"
+"""In the place of the feed, where a log settled a fill before any feed told of it."""
+
 _ROUTINE = ReasonCode.PORTFOLIO_SYNC_NEGRISK_AGGREGATE.value
 
 
@@ -104,7 +110,18 @@ def fill_line(seen: Mapping[str, Any], fill: Mapping[str, Any]) -> str:
     after_ms = seen["at_ms"] - fill["matched_at_ms"]
     place = f"{fill['side']:<4} {size:>9} at {price:<6} in {short(fill['condition_id'])}"
     seen_by = f"{seen['status']:<9} by {seen['feed']:<8} {after_ms / _MS_PER_S:>6.1f} s after the match"
-    return f"{place}  {seen_by}  → {fill['state']}"
+    return f"{place}  {seen_by}  → {fill['state']}{_ahead(seen, fill)}"
+
+
+def _ahead(seen: Mapping[str, Any], fill: Mapping[str, Any]) -> str:
+    """What the state rests on where the exchange has not said so: the chain's log comes first (X-01)."""
+    if fill["state"] == FillState.FAILED:
+        return ", reversed"
+    block = _LOG.search(fill["settled_by"])
+    if fill["state"] != FillState.SETTLED or seen["status"] == TradeStatus.CONFIRMED or block is None:
+        return ""
+    already = "" if seen["feed"] == CHAIN else " already,"
+    return f"{already} by its log in block {block[1]}"
 
 
 def pause_line(report: Mapping[str, Any]) -> str:
@@ -117,7 +134,7 @@ def pause_line(report: Mapping[str, Any]) -> str:
 def alert_line(alert: Alert) -> Line:
     """An alert as it was said."""
     word = "PAGE" if alert.route == Route.PAGE else alert.severity.value
-    return Line(kind=Kind.ALERT, at_ms=alert.at_ms, text=f"{word} {alert.code}: {alert.text}")
+    return Line(kind=Kind.ALERT, at_ms=alert.at_ms, text=f"{word} {alert.code}: {short_evidence(alert.text)}")
 
 
 def short(name: str) -> str:
@@ -126,13 +143,26 @@ def short(name: str) -> str:
 
 
 def short_evidence(text: str) -> str:
-    """What shows a change, with its transactions recognisable; ``adjustments`` has them whole."""
-    return _TRANSACTION.sub(lambda found: short(found[0]), text)
+    """What shows a change, with transactions and blocks recognisable; ``adjustments`` has them whole."""
+    return _HASH.sub(lambda found: short(found[0]), text)
 
 
 def _fill_key(seen: Mapping[str, Any]) -> tuple[Any, ...]:
     """A status is told once, by the feed that showed it first."""
     return (Kind.FILL, *(seen[name] for name in ("trade_id", "order_id", "status")))
+
+
+def _trade(row: Mapping[str, Any]) -> tuple[str, str]:
+    return row["trade_id"], row["order_id"]
+
+
+def _is_settled(fills: Mapping[tuple[str, str], Mapping[str, Any]], key: tuple[str, str]) -> bool:
+    return key in fills and fills[key]["state"] == FillState.SETTLED and bool(_LOG.search(fills[key]["settled_by"]))
+
+
+def _by_log(fill: Mapping[str, Any]) -> dict[str, Any]:
+    """A settlement as if a feed had shown it."""
+    return {"status": FillState.SETTLED.value, "feed": CHAIN, "at_ms": fill["updated_at_ms"]}
 
 
 def clock_time(at_ms: int) -> str:
@@ -150,6 +180,7 @@ class Follower:
         self._seen: set[tuple[Any, ...]] = set()
         self._since: dict[ReportKind, int] = {}
         self._fills_since_ms: int | None = None
+        self._flying: set[tuple[str, str]] = set()
         self.cycles = 0
 
     def look(self) -> list[Line]:
@@ -162,21 +193,24 @@ class Follower:
         return sorted(found, key=lambda line: (line.at_ms, _ORDER.index(line.kind)))
 
     def _fills(self) -> list[Line]:
-        """Statuses of fills that were seen since the last look."""
+        """Statuses of fills that were seen since the last look, and settlements that only the chain has shown."""
         selection = Selection(wallet=self._wallet, since_ms=self._fills_since_ms, limit=_PAGE)
         rows = {_fill_key(row): row for row in self._queries.fill_observations(selection)}
         seen = [row for key, row in reversed(rows.items()) if key not in self._seen]
-        if not seen:
+        if not seen and not self._flying:
             return []
         self._seen.update(rows)
-        self._fills_since_ms = seen[-1]["at_ms"]
+        self._fills_since_ms = seen[-1]["at_ms"] if seen else self._fills_since_ms
         known = self._queries.fills(Selection(wallet=self._wallet, limit=_PAGE))
         fills = {(fill["trade_id"], fill["order_id"]): fill for fill in known}
-        told = ((row, fills.get((row["trade_id"], row["order_id"]))) for row in seen)
+        told = [(row, fills[_trade(row)]) for row in seen if _trade(row) in fills]
+        named = {_trade(row) for row, _ in told}
+        told += [(_by_log(fills[key]), fills[key]) for key in sorted(self._flying - named) if _is_settled(fills, key)]
+        self._flying |= named
+        self._flying = {key for key in self._flying if key in fills and fills[key]["state"] == FillState.OBSERVED}
         return [
-            Line(kind=Kind.FILL, at_ms=row["at_ms"], text=fill_line(row, fill), row=fill)
+            Line(kind=Kind.FILL, at_ms=row["at_ms"], text=fill_line(row, fill), row={**fill, "status": row["status"]})
             for row, fill in told
-            if fill is not None
         ]
 
     def _settlement(self, row: Record) -> Line:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gevent
 import msgspec
 from gevent.event import AsyncResult
 
+from actors.board import ChainShown
 from actors.streaming import StreamShown
 from messages.addresses import (
     coordinator_address,
@@ -89,10 +91,10 @@ class Offering(Wiring):
         }
 
     def describe(self) -> dict[str, Any]:
-        """State of every deciding actor, by address."""
+        """State of every actor that has any, by address."""
         told = {}
         for address in self._post.addresses:
-            if kind_of(address) in {"market", "coordinator", "ingest", "gate"}:
+            if kind_of(address) in {"market", "coordinator", "ingest", "gate", "watcher"}:
                 request_id, result = self._waiters.open()
                 told[address] = result
                 self._post.tell(address, DescribeState(request_id=request_id))
@@ -126,7 +128,7 @@ class Offering(Wiring):
             quarantined=self._board.quarantined,
             stream_connected=stream.connected if stream is not None else None,
             stream_gap_ms=(stream.gap_ms or 0) if stream is not None else 0,
-            logs_up=report is None or _logs_up(report),
+            logs_up=(report is None or _logs_up(report)) and not self._board.chain.detail,
         )
 
     def _stream_shown(self) -> StreamShown | None:
@@ -164,15 +166,17 @@ class Offering(Wiring):
             LOGS: _logs_up(shown.report),
             "data": shown.data_api_up,
         }
-        stream = self._stream_shown()
+        stream, chain = self._stream_shown(), self._board.chain
         followed = () if stream is None else (_stream_state(stream),)
+        up[LOGS] = up[LOGS] and not chain.detail
+        said = {LOGS: chain.detail or (_heights(chain) if up[LOGS] else "")}
         return followed + tuple(
             SourceState(
                 name=name,
                 up=is_up,
                 last_ok_at_ms=at_ms if is_up else None,
                 last_failure_at_ms=None if is_up else at_ms,
-                detail="" if is_up else next((reason for reason in reasons if reason.startswith(name)), ""),
+                detail=said.get(name) or _reason(reasons, name, up=is_up),
             )
             for name, is_up in up.items()
         )
@@ -247,6 +251,19 @@ def _stream_state(stream: StreamShown) -> SourceState:
         last_failure_at_ms=None,
         detail=detail,
     )
+
+
+def _reason(reasons: Sequence[str], name: str, *, up: bool) -> str:
+    return "" if up else next((reason for reason in reasons if reason.startswith(name)), "")
+
+
+def _heights(chain: ChainShown) -> str:
+    """How far the chain was followed, and how firm that is (X-14)."""
+    if chain.head is None:
+        return ""
+    firm = (("safe", chain.safe), ("finalized", chain.finalized))
+    tiers = "".join(f", {name} {'unknown' if number is None else number}" for name, number in firm)
+    return f"followed to block {chain.followed}; head {chain.head}{tiers}"
 
 
 def _logs_up(report: OperationsReport) -> bool:

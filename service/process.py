@@ -12,6 +12,7 @@ from actors.base import Ping
 from messages.addresses import (
     REPORTER,
     SUPERVISOR,
+    WATCHER,
     WRITER,
     Address,
     coordinator_address,
@@ -46,13 +47,17 @@ class Process(Offering):
         self._ledger.hold(leases.acquire(self._wallet.name, self._config.service.bot_id, self._clock.now_ms()))
         self._books = rebuild(self._wallet.name, Journal(self._database).read(self._wallet.name))
         started = self._deciding() if cycles else self._deciding()[:-1]
-        for address in (SUPERVISOR, WRITER, REPORTER, *started):
+        for address in (SUPERVISOR, WRITER, REPORTER, *((WATCHER,) if cycles else ()), *started):
             self._start_actor(address)
         self._tell_gate_settings()
         if cycles:
             self._tell_wallet()
-        _collect_rarely()
+        self._began()
         self._log.info("started", wallet=self._wallet.name, entries=self._books.entries)
+
+    def _began(self) -> None:
+        """All actors run: from here on nothing is set up any more."""
+        _collect_rarely()
 
     def _deciding(self) -> tuple[Address, ...]:
         name = self._wallet.name
@@ -79,7 +84,7 @@ class Process(Offering):
         """Stop in reverse: first who starts work, last who makes it durable; nothing decided is lost."""
         ours = {coordinator_address(self._wallet.name), ingest_address(self._wallet.name)}
         first = [address for address in reversed(self._post.addresses) if kind_of(address) in {"market", "gate"}]
-        for address in (*sorted(ours), *first):
+        for address in (WATCHER, *sorted(ours), *first):
             self._stop_actor(address)
         for address in (WRITER, REPORTER, WRITER):
             self._settle(address)
@@ -93,7 +98,7 @@ class Process(Offering):
     def _settle(self, address: Address) -> None:
         ref = self._post.ref(address)
         if ref is not None and ref.is_alive():
-            ref.ask(Ping(), timeout=STOP_WITHIN_S)
+            self._system.runtime.handled(ref, Ping(), STOP_WITHIN_S)
 
     def _stop_actor(self, address: Address) -> None:
         ref = self._post.ref(address)

@@ -17,11 +17,12 @@ from actors.gate import StrategyGate
 from actors.handing import Identity
 from actors.ingest import FillIngestActor
 from actors.market import MarketActor
-from actors.ports import AlertSink, ExternalReads, Metrics, UserStream
+from actors.ports import AlertSink, Clock, ExternalReads, Metrics, UserStream
 from actors.reporter import Reporter
-from actors.runtime import GeventRuntime, Post
+from actors.runtime import GeventRuntime, Post, Runtime
 from actors.stages import CoordinatorSettings
 from actors.supervisor import Escalate, Supervisor
+from actors.watching import ChainWatcher, WatchSettings
 from actors.writer import LedgerWriter
 from messages.addresses import (
     WRITER,
@@ -62,6 +63,13 @@ class Outside(msgspec.Struct, frozen=True, kw_only=True):
     stream: Callable[[], UserStream] | None = None
 
 
+class Ground(msgspec.Struct, frozen=True, kw_only=True):
+    """What the actors run on; a simulation brings a clock and a scheduler of its own."""
+
+    clock: Clock
+    runtime: Runtime
+
+
 class Waiters:
     """Callers that wait for an answer from the actors, by request id (port ``Replies``)."""
 
@@ -91,14 +99,15 @@ class Waiters:
 class Wiring:
     """The actors of one wallet, and how each is started again."""
 
-    def __init__(self, config: Config, database: Database, outside: Outside) -> None:
+    def __init__(self, config: Config, database: Database, outside: Outside, ground: Ground | None = None) -> None:
+        ground = ground or Ground(clock=SystemClock(), runtime=GeventRuntime())
         self._config = config
         self._database = database
         self._outside = outside
-        self._clock = SystemClock()
+        self._clock = ground.clock
         self._board = Board()
         self._post = Post()
-        self._system = System(clock=self._clock, post=self._post, runtime=GeventRuntime())
+        self._system = System(clock=self._clock, post=self._post, runtime=ground.runtime)
         self._waiters = Waiters()
         self._log = structlog.get_logger(__name__)
         self._ledger = Ledger(database)
@@ -124,7 +133,7 @@ class Wiring:
     def _start_actor(self, address: Address) -> None:
         """Start one actor and ping it: an error in its start is an error here."""
         ref = self._spawn(address)
-        ref.ask(Ping(), timeout=ANSWER_WITHIN_S)
+        self._system.runtime.handled(ref, Ping(), ANSWER_WITHIN_S)
 
     def _spawn(self, address: Address) -> Any:
         system, outside, books = self._system, self._outside, self._books
@@ -135,6 +144,9 @@ class Wiring:
                 return LedgerWriter.start(system, self._ledger, self._outbox)
             case "reporter":
                 return Reporter.start(system, outside.sink, outside.metrics, self._outbox, self._waiters)
+            case "watcher":
+                follow = WatchSettings(interval_ms=self._config.polygon.follow_interval_ms)
+                return ChainWatcher.start(system, follow, (outside.reads, self._board))
             case "gate":
                 return StrategyGate.start(address, system, books.gate, self._board)
             case "ingest":
@@ -188,6 +200,8 @@ class Wiring:
             interrupted_at_ms=self._books.interrupted[1] if self._books.interrupted is not None else 0,
             address=self._wallet.address,
             book=token_book(polymarket_settings(self._config)),
+            logs_wait_ms=sync.timeout_ms,
+            rpc_endpoints=len(set(self._config.polygon.rpc_urls)),
         )
 
     def _ensure(self, address: Address) -> None:
@@ -199,7 +213,7 @@ class Wiring:
         """Bring a crashed actor back from what is durable."""
         writer = self._post.ref(WRITER)
         if writer is not None:
-            writer.ask(Ping(), timeout=ANSWER_WITHIN_S)
+            self._system.runtime.handled(writer, Ping(), ANSWER_WITHIN_S)
         self._books = rebuild(self._wallet.name, Journal(self._database).read(self._wallet.name))
         self._start_actor(address)
         for told, event in self._books.recovery():

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import peewee as pw
 
 from messages.ledger import GENESIS_HASH, JournalEntry, entry_hash
 from storage.database import Database
+from storage.dialect import SqlRow
 from storage.errors import ChainBroken, StorageError
 from storage.tables import Journal as Table
 from storage.tables import Leases
@@ -103,8 +104,8 @@ class Journal:
         chosen = (Table.stream == stream) & (Table.seq > after_seq)
         if address is not None:
             chosen &= Table.address == address
-        query = Table.select().where(chosen).order_by(Table.seq).limit(size).dicts()
-        return self._database.read(lambda reader: [_entry(row) for row in query.execute(reader)])
+        query = Table.select(*_COLUMNS).where(chosen).order_by(Table.seq).limit(size)
+        return self._database.read(lambda reader: [_entry(row) for row in raw_rows(reader, query)])
 
 
 def import_lines(lines: Iterable[bytes]) -> Iterator[JournalEntry]:
@@ -163,8 +164,31 @@ def _ends(reader: pw.Database, stream: str) -> tuple[int, str, int]:
     return int(head_seq), str(head_hash), int(last_seq)
 
 
-def _entry(row: dict[str, Any]) -> JournalEntry:
-    return JournalEntry(**{**row, "payload": bytes(row["payload"])})
+_COLUMNS = tuple(getattr(Table, name) for name in JournalEntry.__struct_fields__)
+
+
+def raw_rows(reader: pw.Database, query: Any) -> Iterable[SqlRow]:
+    """The rows of a query as the driver gives them: peewee's own take four times as long."""
+    raw = cast("Any", reader)
+    sql, values = raw.get_sql_context().sql(query).query()
+    rows: Iterable[SqlRow] = raw.execute_sql(sql, values)
+    return rows
+
+
+def _entry(row: SqlRow) -> JournalEntry:
+    """In the order of ``_COLUMNS``."""
+    return JournalEntry(
+        stream=row[0],
+        seq=row[1],
+        address=row[2],
+        kind=row[3],
+        schema=row[4],
+        version=row[5],
+        at_ms=row[6],
+        payload=bytes(row[7]),  # PostgreSQL's driver gives a view of memory
+        previous_hash=row[8],
+        hash=row[9],
+    )
 
 
 def _to_line(entry: JournalEntry) -> bytes:

@@ -334,7 +334,8 @@ def _sums(reader: pw.Database, selection: Selection) -> dict[TokenKey, EntrySums
     effective = [state.value for state in FillState if state.effective]
     fee = pw.Case(None, [(tables.Fills.state.in_(effective), tables.Fills.fee_micro)], 0)
     found: dict[TokenKey, EntrySums] = {}
-    for table, time_column, fees in ((tables.Fills, "booked_at_ms", fee), (tables.Adjustments, "at_ms", pw.Value(0))):
+    sources = ((tables.Fills, "booked_at_ms", fee), (tables.Adjustments, "at_ms", tables.Adjustments.fee_micro))
+    for table, time_column, fees in sources:
         key = (_column(table, "wallet"), _column(table, "token_id"))
         sums = (pw.fn.SUM(_column(table, "realized_pnl_micro")), pw.fn.SUM(fees))
         query = _where(table, selection, time_column).select(*key, pw.fn.MIN(_column(table, "market_id")), *sums)

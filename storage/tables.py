@@ -179,6 +179,7 @@ class Adjustments(Row):
     cost_micro = pw.BigIntegerField()
     proceeds_micro = pw.BigIntegerField()
     realized_pnl_micro = pw.BigIntegerField()
+    fee_micro = pw.BigIntegerField()
     estimated = pw.BooleanField()
     evidence = pw.TextField()
     operator = pw.TextField()

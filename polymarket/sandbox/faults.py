@@ -26,6 +26,7 @@ Kind = Literal[
     "loop_cursor",
     "wrong_chain_id",
     "no_code",
+    "swapped_tokens",
     "rpc_logs_refused",
     "rpc_logs_pruned",
     "ws_drop",
@@ -47,11 +48,13 @@ class FaultSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ``path`` narrows it to requests whose path below the target begins so; for ``rpc`` it is the method's name.
     ``latency_ms`` is of ``slow``; ``blocks`` of ``stale``, ``lagging`` and ``rpc_logs_pruned``; ``drop`` of
     ``short_page``, the rows left out (default: half); ``value`` of ``bad_number``, the JSON put in place of a number;
-    ``status`` of ``html_error``.
+    ``status`` of ``html_error``. For ``no_code`` and ``swapped_tokens`` the ``value`` names one contract or condition;
+    without, all are meant.
 
     Two kinds are of ``eth_getLogs`` alone: ``rpc_logs_refused`` answers that the node has no such method, and
     ``rpc_logs_pruned`` that the logs before the last ``blocks`` blocks (default 30) are gone. ``half_rows`` leaves out
-    the later half of the logs without a word.
+    the later half of the logs without a word. ``swapped_tokens`` is of Gamma: each outcome of the condition has the
+    other one's token.
 
     The user channel is the target ``ws``. Six kinds spoil single events, whose path is ``order/PLACEMENT``,
     ``order/UPDATE``, ``order/CANCELLATION`` or ``trade/`` and the status: ``ws_drop`` loses them; ``ws_double`` sends

@@ -13,19 +13,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import gevent
-from flask import Flask, Response, g, request
 from gevent.pywsgi import WSGIHandler, WSGIServer
 
+from polymarket.sandbox.application import build_application
 from polymarket.sandbox.options import ServerOptions, WorldOptions
 from polymarket.sandbox.server_channel import UserChannel
-from polymarket.sandbox.server_clob import ClobReads
 from polymarket.sandbox.server_control import ControlApi
-from polymarket.sandbox.server_data import DataApi
 from polymarket.sandbox.server_faults import Application, Environ, FaultGate
-from polymarket.sandbox.server_gamma import GammaApi
-from polymarket.sandbox.server_orders import ClobWrites
-from polymarket.sandbox.server_rpc import RpcApi
-from polymarket.sandbox.server_state import USER_CHANNEL, Route, Sandbox, answer
+from polymarket.sandbox.server_state import USER_CHANNEL, Sandbox
 
 _TICKS_PER_BLOCK = 4
 _LONGEST_TICK_S = 0.5
@@ -37,7 +32,9 @@ class SandboxServer:
     def __init__(self, world: WorldOptions, options: ServerOptions) -> None:
         self.sandbox = Sandbox(world, options)
         self.channel = UserChannel(self.sandbox)
-        routed = _routed(self.channel, _application(self))
+        control = ControlApi(self.sandbox, self.channel, self.set_latency)
+        apis = build_application(self.sandbox, self.channel.flush, {"control": control.routes()})
+        routed = _routed(self.channel, apis)
         self._gate = FaultGate(routed, self.sandbox.board, options.latency_ms)
         log = "default" if options.log else None
         self._server = WSGIServer((options.host, options.port), self._gate, log=log, handler_class=_Handler)
@@ -111,40 +108,3 @@ def _routed(channel: UserChannel, apis: Application) -> Application:
         return answers(environ, start_response)
 
     return application
-
-
-def _application(server: SandboxServer) -> Flask:
-    """All APIs as one WSGI application."""
-    sandbox = server.sandbox
-    app = Flask("polymarket-sandbox", static_folder=None)
-    apis: dict[str, list[Route]] = {
-        "clob": [*ClobReads(sandbox).routes(), *ClobWrites(sandbox).routes()],
-        "data": DataApi(sandbox).routes(),
-        "gamma": GammaApi(sandbox).routes(),
-        "rpc": RpcApi(sandbox).routes(),
-        "control": ControlApi(sandbox, server.channel, server.set_latency).routes(),
-    }
-    for prefix, routes in apis.items():
-        for method, path, view in routes:
-            app.add_url_rule(f"/{prefix}{path}", f"{method} {prefix} {path}", view, methods=[method])
-    app.before_request(lambda: _before(sandbox))
-    app.after_request(lambda response: _after(server.channel, response))
-    app.register_error_handler(404, lambda _error: answer({"error": "not found"}, 404))
-    app.register_error_handler(405, lambda _error: answer({"error": "method not allowed"}, 405))
-    return app
-
-
-def _before(sandbox: Sandbox) -> None:
-    """Every request finds the world at its present, and knows the faults it meets."""
-    sandbox.present()
-    g.faults = request.environ.get("sandbox.faults", [])
-    if request.path.split("/")[1] != "control":
-        rule = request.url_rule.rule if request.url_rule is not None else request.path
-        sandbox.requests[f"{request.method} {rule}"] += 1
-
-
-def _after(channel: UserChannel, response: Response) -> Response:
-    """What a request made happen is told on the user channel before the answer goes out."""
-    channel.flush()
-    response.headers["x-trace-id"] = "sandbox"
-    return response

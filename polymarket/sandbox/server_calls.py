@@ -9,6 +9,7 @@ from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
 from eth_utils.crypto import keccak
 
+from polymarket import position_ids
 from polymarket.sandbox import addresses
 from polymarket.sandbox.chain import COIN, Block
 from polymarket.sandbox.markets import Event, Market
@@ -98,6 +99,23 @@ class Calls:
         """2 for a known condition."""
         return [0 if self._market(condition) is None else 2]
 
+    def collection_id(self, contract: str, parent: bytes, condition: bytes, index_set: int) -> Sequence[Any]:
+        """Collection of a condition's outcomes. Collections within others are not modelled, and not answered."""
+        self._require_conditional(contract)
+        if any(parent):
+            raise ExecutionRevertedError("the sandbox knows no collections within others")
+        return [bytes.fromhex(position_ids.collection_id("0x" + condition.hex(), index_set)[2:])]
+
+    def position_id(self, contract: str, collateral: str, collection: bytes) -> Sequence[Any]:
+        """Token id of a collection that a collateral stands behind."""
+        self._require_conditional(contract)
+        return [int(position_ids.position_id(collateral, "0x" + collection.hex()))]
+
+    def _require_conditional(self, contract: str) -> None:
+        """The position manager of Protocol V2 has other ids and none of these functions."""
+        if contract != addresses.CONDITIONAL_TOKENS.lower():
+            raise ExecutionRevertedError
+
     def question_count(self, _contract: str, market_id: bytes) -> Sequence[Any]:
         """Questions of a neg-risk event."""
         event = self._event(market_id)
@@ -184,13 +202,15 @@ def _family(address: str) -> str:
     return "tokens" if address in addresses.ERC1155 else "other"
 
 
+_BALANCES: list[Entry] = [
+    ("balanceOf(address,uint256)", ["uint256"], Calls.balance_of),
+    ("balanceOfBatch(address[],uint256[])", ["uint256[]"], Calls.balance_of_batch),
+    ("isApprovedForAll(address,address)", ["bool"], Calls.is_approved_for_all),
+]
+
+
 def _table() -> dict[tuple[str, bytes], Function]:
     """Every function: who has it, its signature, what it returns, and the method that answers."""
-    balances: list[Entry] = [
-        ("balanceOf(address,uint256)", ["uint256"], Calls.balance_of),
-        ("balanceOfBatch(address[],uint256[])", ["uint256[]"], Calls.balance_of_batch),
-        ("isApprovedForAll(address,address)", ["bool"], Calls.is_approved_for_all),
-    ]
     families: dict[str, list[Entry]] = {
         "coin": [
             ("balanceOf(address)", ["uint256"], Calls.balance_of_coin),
@@ -198,13 +218,15 @@ def _table() -> dict[tuple[str, bytes], Function]:
             ("symbol()", ["string"], Calls.symbol),
         ],
         "tokens": [
-            *balances,
+            *_BALANCES,
             ("payoutNumerators(bytes32,uint256)", ["uint256"], Calls.payout_numerators),
             ("payoutDenominator(bytes32)", ["uint256"], Calls.payout_denominator),
             ("getOutcomeSlotCount(bytes32)", ["uint256"], Calls.outcome_slot_count),
+            ("getCollectionId(bytes32,bytes32,uint256)", ["bytes32"], Calls.collection_id),
+            ("getPositionId(address,bytes32)", ["uint256"], Calls.position_id),
         ],
         "adapter": [
-            *balances,
+            *_BALANCES,
             ("getQuestionCount(bytes32)", ["uint256"], Calls.question_count),
             ("getFeeBips(bytes32)", ["uint256"], Calls.fee_bips),
             ("getDetermined(bytes32)", ["bool"], Calls.determined),

@@ -123,11 +123,21 @@ def met(kind: str) -> Fault | None:
 
 
 class FaultGate:
-    """WSGI middleware: plays transport faults, lets the application play the others, adds the general latency."""
+    """WSGI middleware: plays transport faults, lets the application play the others, adds the general latency.
 
-    def __init__(self, application: Application, board: FaultBoard, latency_ms: int) -> None:
+    ``sleep`` waits so many seconds, in the time that the caller counts in.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        board: FaultBoard,
+        latency_ms: int,
+        sleep: Callable[[float], None] = gevent.sleep,
+    ) -> None:
         self._application = application
         self._board = board
+        self._sleep = sleep
         self.latency_ms = latency_ms
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -136,7 +146,7 @@ class FaultGate:
         if target not in TARGETS:
             return self._application(environ, start_response)
         if self.latency_ms:
-            gevent.sleep(self.latency_ms / 1000)
+            self._sleep(self.latency_ms / 1000)
         faults = self._board.active(target, _rpc_method(environ) if target == "rpc" else path)
         environ["sandbox.faults"] = faults
         for fault in faults:
@@ -154,7 +164,7 @@ class FaultGate:
             raise BrokenPipeError(errno.EPIPE, "the sandbox plays dead")
         if kind == "slow":
             fault.hit()
-            gevent.sleep(fault.spec.latency_ms / 1000)
+            self._sleep(fault.spec.latency_ms / 1000)
         if kind in _STATUSES:
             fault.hit()
             status, body = _STATUSES[kind]

@@ -107,6 +107,7 @@ class GammaApi:
         event = self._sandbox.world.directory.event_of[market.condition_id]
         closed = self._is_closed(market)
         v2 = market.version == "v2"
+        tokens = _stated_tokens(market)
         row = {
             "id": market.market_id,
             "question": market.question,
@@ -115,8 +116,8 @@ class GammaApi:
             "questionID": market.question_id,
             "outcomes": _packed(market.outcomes),
             "outcomePrices": _packed([decimal_text(market.price_of(token)) for token in market.tokens]),
-            "clobTokenIds": _packed([] if v2 else market.tokens),
-            "positionIds": list(market.tokens) if v2 else None,
+            "clobTokenIds": _packed([] if v2 else tokens),
+            "positionIds": list(tokens) if v2 else None,
             "version": market.version,
             "active": True,
             "closed": closed,
@@ -138,6 +139,16 @@ class GammaApi:
         if market.claimed_neg_risk:
             row["negRiskMarketID"] = market.neg_risk_market_id
         return row
+
+
+def _stated_tokens(market: Market) -> tuple[str, ...]:
+    """The tokens of the outcomes, or each other's where a fault says so: of all markets, or of the one it names."""
+    swapped = met("swapped_tokens")
+    named = "" if swapped is None else swapped.spec.value.strip('"').lower()
+    if swapped is None or (named.startswith("0x") and named != market.condition_id):
+        return market.tokens
+    swapped.hit()
+    return market.tokens[::-1]
 
 
 def _event_row(event: Event) -> dict[str, Any]:

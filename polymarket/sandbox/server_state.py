@@ -24,6 +24,7 @@ Route = tuple[str, str, Callable[..., Response]]
 """Method, path below the API's prefix, and the view."""
 
 _NS_PER_MS = 1_000_000
+_MS_PER_S = 1000
 _APIS = {"clob": "clob", "data_api": "data", "gamma": "gamma", "rpc": "rpc", "control": "control"}
 USER_CHANNEL = "/ws/user"
 
@@ -37,10 +38,17 @@ class Credentials:
     passphrase: str
 
 
-class WorldClock:
-    """The world's time: the machine's, or stepped by hand. It never goes back."""
+def machine_ms() -> int:
+    """The machine's time in ms."""
+    return time.time_ns() // _NS_PER_MS
 
-    def __init__(self) -> None:
+
+class WorldClock:
+    """The world's time: that of ``wall_ms``, the machine's unless given, or stepped by hand. It never goes back."""
+
+    def __init__(self, wall_ms: Callable[[], int] = machine_ms) -> None:
+        self.wall_ms = wall_ms
+        """The time in ms that requests are signed with."""
         self._offset_ms = 0
         self._paused_at: int | None = None
 
@@ -52,10 +60,6 @@ class WorldClock:
     def now_ms(self) -> int:
         """The world's time in ms."""
         return self.wall_ms() + self._offset_ms if self._paused_at is None else self._paused_at
-
-    def wall_ms(self) -> int:
-        """The machine's time in ms, which requests are signed with."""
-        return time.time_ns() // _NS_PER_MS
 
     def pause(self) -> None:
         """Stop time."""
@@ -76,12 +80,12 @@ class WorldClock:
 
 
 class Sandbox:
-    """The running sandbox."""
+    """The running sandbox. With ``wall_ms`` another clock than the machine's rules world and faults."""
 
-    def __init__(self, world: WorldOptions, server: ServerOptions) -> None:
+    def __init__(self, world: WorldOptions, server: ServerOptions, wall_ms: Callable[[], int] | None = None) -> None:
         self.options = server
-        self.clock = WorldClock()
-        self.board = FaultBoard(time.monotonic)
+        self.clock = WorldClock(wall_ms or machine_ms)
+        self.board = FaultBoard(time.monotonic if wall_ms is None else lambda: wall_ms() / _MS_PER_S)
         self.requests: Counter[str] = Counter()
         self.page_size = server.page_size
         self.data_lag_blocks = server.data_lag_blocks

@@ -13,6 +13,8 @@ from polymarket.sandbox.server_faults import Fault, FaultBoard, spoil_number
 from polymarket.sandbox.server_rows import order_event, trade_event
 
 Event = dict[str, Any]
+Later = Callable[..., Any]
+"""Calls back after so many seconds: ``later(seconds, function, *arguments)``."""
 
 
 class Selection:
@@ -46,8 +48,16 @@ class Selection:
 class Listener:
     """A client that has authenticated. It is told of its own API key's orders, and of trades that one of them is in."""
 
-    def __init__(self, owner: str, selection: Selection, board: FaultBoard, send: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        owner: str,
+        selection: Selection,
+        board: FaultBoard,
+        send: Callable[[str], None],
+        later: Later = gevent.spawn_later,
+    ) -> None:
         self.selection = selection
+        self._later = later
         self._owner = owner
         self._board = board
         self._send = send
@@ -109,7 +119,7 @@ class Listener:
         if delay is None:
             return [event, *overtaken]
         delay.hit()
-        gevent.spawn_later(delay.spec.latency_ms / 1000, self._late, event)
+        self._later(delay.spec.latency_ms / 1000, self._late, event)
         return overtaken
 
     def _late(self, event: Event) -> None:

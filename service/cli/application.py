@@ -6,7 +6,17 @@ from typing import Annotated, Any
 
 import typer
 
-from service.cli import backfilling, configuring, explaining, operating, profit, reading, recording, running
+from service.cli import (
+    backfilling,
+    configuring,
+    explaining,
+    operating,
+    profit,
+    reading,
+    recording,
+    replaying,
+    running,
+)
 from service.cli.options import ConfigFile
 from service.cli.output import put
 
@@ -38,7 +48,7 @@ def build() -> typer.Typer:
     """``portfolio-sync``."""
     application = typer.Typer(name="portfolio-sync", **SETTINGS)
     application.callback(epilog="Example: portfolio-sync demo")(_top)
-    for module in (running, reading, profit, explaining, operating, recording, backfilling):
+    for module in (running, reading, profit, explaining, replaying, operating, recording, backfilling):
         _take(application, module.commands)
     configuration = typer.Typer(name="config", help="Check, show and reload the configuration.", **SETTINGS)
     _take(configuration, configuring.commands)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeAlias
 
@@ -83,6 +84,14 @@ AMOUNTS = (
     ("realized_pnl_micro", "realized_pnl_after_micro"),
     ("proceeds_micro", "fee_micro"),
 )
+UNFIRM = {
+    "seen": "its block is not final yet: should the chain drop it, the change is undone",
+    "dropped": "the chain dropped its block, and what it showed was undone",
+}
+"""Marks of what stands on no final block, with what they mean (X-14)."""
+
+_LONG = re.compile(r"0x[0-9a-f]{64}")
+
 PROVISIONAL = "provisional"
 """In the place of a trade's id, where it is not known yet (D-03)."""
 
@@ -102,6 +111,9 @@ def show(story: dict[str, Any], *, wide: bool) -> None:
     if grid.width > terminal_width():
         grid = _grid(rows, stacked=True)
     grid.print()
+    marks = {line["finality"] for line in story["lines"]}
+    for mark in (mark for mark in UNFIRM if mark in marks):
+        put(f"({mark}) {UNFIRM[mark]}")
     put("")
     _show_positions(story)
 
@@ -173,6 +185,7 @@ def _shown_by(line: dict[str, Any], *, wide: bool) -> str:
         parts += ["no transaction told"] if line["kind"] == "fill" and not line["transaction_hash"] else []
     if evidence and not (evidence.startswith("transaction ") and line["transaction_hash"]):
         inferred = line["proof"] == "inferred" and "inferred" not in evidence
+        evidence = evidence if wide else _LONG.sub(lambda found: shorten(found[0]), evidence)
         parts.append(f"inferred: {evidence}" if inferred else evidence)
     parts += [f"by {line['operator']}"] if line["operator"] else []
     parts += [line["reason"]] if line["reason"] else []
@@ -182,7 +195,8 @@ def _shown_by(line: dict[str, Any], *, wide: bool) -> str:
 def _transaction(line: dict[str, Any], *, wide: bool) -> str:
     numbers = (("log", line["log_index"]), ("block", line["block_number"]))
     told = [f"{name} {number}" for name, number in numbers if number is not None]
-    return ", ".join([f"transaction {_id(line['transaction_hash'], wide=wide)}", *told])
+    mark = f" ({line['finality']})" if line["finality"] in UNFIRM else ""
+    return ", ".join([f"transaction {_id(line['transaction_hash'], wide=wide)}", *told]) + mark
 
 
 def _id(text: str, *, wide: bool) -> str:

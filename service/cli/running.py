@@ -1,16 +1,15 @@
-"""Commands that run something: the service, one cycle, the demo, the sandbox, a replay, the healthcheck."""
+"""Commands that run something: the service, one cycle, the demo, the sandbox, the healthcheck."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from service.cli.context import control, load_config
-from service.cli.failures import CommandFailed, Exit, say
+from service.cli.failures import Exit, say
 from service.cli.options import ConfigFile, Json
-from service.cli.output import print_json, print_pairs, put
+from service.cli.output import print_json, put
 
 Cycles = Annotated[
     int | None, typer.Option("--cycles", min=1, metavar="N", help="End after so many cycles.", show_default="run on")
@@ -27,13 +26,6 @@ StorageUrl = Annotated[
 ]
 Port = Annotated[
     int, typer.Option("--port", min=0, max=65535, metavar="PORT", help="Loopback port; 0 takes a free one.")
-]
-Until = Annotated[
-    int | None, typer.Option("--until", min=0, metavar="SEQ", help="Stop after this entry.", show_default="the last")
-]
-JournalFile = Annotated[
-    Path | None,
-    typer.Option("--journal", metavar="FILE", help="Exported journal to replay.", show_default="the stored journal"),
 ]
 
 
@@ -92,31 +84,6 @@ def sandbox(*, seed: Seed = 1, faults: Faults = "", port: Port = 0) -> None:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-@commands.command(epilog="Example: portfolio-sync replay --json")
-def replay(
-    context: typer.Context,
-    *,
-    config: ConfigFile = None,
-    json: Json = False,
-    until: Until = None,
-    journal: JournalFile = None,
-) -> None:
-    """Rebuild the state from the journal and compare it with the stored one; 3 where they differ."""
-    settings = load_config(context, config, secrets_needed=False)
-    if journal is not None and not journal.is_file():
-        raise CommandFailed(f"--journal {journal} is no file; export a journal first, or leave the option out")
-    from service.replay import replay as replay_journal
-
-    result = replay_journal(settings, until, journal)
-    if json:
-        print_json(result)
-    else:
-        print_pairs((name, value) for name, value in result.items() if not isinstance(value, dict))
-    if not result["equal"]:
-        say("error: the state from the journal is not the stored one")
-        raise typer.Exit(int(Exit.FOUND))
 
 
 @commands.command(epilog="Example: portfolio-sync health && echo healthy")

@@ -30,7 +30,11 @@ def build(
         sync=_sync(raw.sync),
         wallets=tuple(_wallet(wallet, credentials.get(wallet.name)) for wallet in raw.wallets),
         endpoints=values.EndpointsConfig(**raw.polymarket.model_dump()),
-        polygon=values.PolygonConfig(rpc_urls=polygon.rpc_url, **polygon.model_dump(exclude={"rpc_url"})),
+        polygon=values.PolygonConfig(
+            rpc_urls=polygon.rpc_url,
+            follow_interval_ms=polygon.follow_interval_s,
+            **polygon.model_dump(exclude={"rpc_url", "follow_interval_s"}),
+        ),
         storage_url=raw.storage.url,
         strategies=_strategies(raw.strategies),
         statsd=values.StatsdConfig(**raw.statsd.model_dump()),

@@ -27,6 +27,7 @@ def polymarket_settings(config: Config) -> PolymarketSettings:
         conditional_tokens=polygon.conditional_tokens,
         neg_risk_adapter=polygon.neg_risk_adapter,
         exchanges=polygon.exchanges,
+        reward_senders=polygon.reward_senders,
         position_contracts=polygon.position_contracts,
         multicall=polygon.multicall,
         confirmations=polygon.confirmations,
@@ -59,6 +60,7 @@ def token_book(settings: PolymarketSettings) -> TokenBook:
         burns=_lower(known.BURNS),
         own=_lower(wallet.address for wallet in settings.wallets),
         fee_receivers=_lower(known.FEE_RECEIVERS),
+        reward_senders=_lower(settings.reward_senders),
     )
 
 

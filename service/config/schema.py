@@ -118,9 +118,11 @@ class Polygon(Section):
     conditional_tokens: Address = _DEFAULTS.conditional_tokens
     neg_risk_adapter: Address = _DEFAULTS.neg_risk_adapter
     exchanges: tuple[Address, ...] = _DEFAULTS.exchanges
+    reward_senders: tuple[Address, ...] = _DEFAULTS.reward_senders
     position_contracts: tuple[Address, ...] = _DEFAULTS.position_contracts
     multicall: Address = _DEFAULTS.multicall
     confirmations: Annotated[Integer, between(0, 10_000)] | None = None
+    follow_interval_s: PositiveMs = 5_000
 
 
 class Storage(Section):

@@ -64,7 +64,10 @@ class EndpointsConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PolygonConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """The chain. ``confirmations`` None: the ``finalized`` block where the RPC has it (R-31)."""
+    """The chain. ``confirmations`` None: the ``finalized`` block where the RPC has it (R-31).
+
+    ``follow_interval_ms`` is the time between two looks at the chain's head while no cycle asks for one.
+    """
 
     rpc_urls: tuple[str, ...]
     chain_id: int
@@ -74,9 +77,11 @@ class PolygonConfig(msgspec.Struct, frozen=True, kw_only=True):
     conditional_tokens: str
     neg_risk_adapter: str
     exchanges: tuple[str, ...]
+    reward_senders: tuple[str, ...]
     position_contracts: tuple[str, ...]
     multicall: str
     confirmations: int | None
+    follow_interval_ms: int
 
 
 class StrategyConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -88,6 +88,7 @@ wrapped_collateral = "{contracts["wrapped_collateral"]}"
 conditional_tokens = "{contracts["conditional_tokens"]}"
 neg_risk_adapter = "{contracts["neg_risk_adapter"]}"
 exchanges = ["{contracts["exchange"]}", "{contracts["neg_risk_exchange"]}"]
+follow_interval_s = 1
 position_contracts = ["{contracts["position_manager"]}"]
 multicall = "{contracts["multicall"]}"
 """

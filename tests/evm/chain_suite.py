@@ -7,16 +7,20 @@ of another one: it lets things settle first.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from messages.reads import LogsAnswer
 from portfolio.chain import ChainTransaction
-from tests.evm.chain_operations import KINDS, OPERATIONS, STORY, Operation, Scene, Story
-from tests.evm.worlds import Watcher, World
+from portfolio.entries import Trade
+from portfolio.facts import Side, TradeStatus
+from portfolio.labelling_hints import hints_of
+from tests.evm.chain_operations import HELD, KINDS, ONE, OPERATIONS, STORY, Operation, Scene, Story
+from tests.evm.worlds import Bargain, Watcher, World
 from tests.evm.worlds.watching import answer_of, read
+from tests.unit.portfolio.markets import Book, balances_at, leg, meta
 
 DEPTHS = (1, 3, 10)
 CASES = [(kind, name) for name, operation in OPERATIONS.items() for kind in operation.kinds]
@@ -37,6 +41,16 @@ REORGANISED = (
 )
 
 Scenes = Mapping[str, Scene]
+
+
+def held(bargain: Bargain) -> Book:
+    """A market's books, in which the wallet has :data:`HELD` of the token."""
+    question = bargain.question
+    book = Book(meta(question.condition_id, question.tokens), market_id=question.condition_id)
+    place: dict[str, Any] = {"condition_id": question.condition_id, "token_id": bargain.token}
+    book.see(leg(size=HELD, status=TradeStatus.CONFIRMED, **place))
+    book.look(balances_at(1, {bargain.token: HELD}))
+    return book
 
 
 def check_operation(scene: Scene, operation: Operation) -> None:
@@ -91,6 +105,31 @@ class OperationsContract(Fixtures):
         self, scenes: Scenes, kind: str, name: str
     ) -> None:
         check_operation(scenes[kind], OPERATIONS[name])
+
+    @pytest.mark.req("L-15")
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("side", Side)
+    @pytest.mark.parametrize("took", [True, False], ids=["taker", "maker"])
+    def test_an_external_fill_is_booked_at_its_price_with_its_fee_beside_it(
+        self, scenes: Scenes, kind: str, side: Side, *, took: bool
+    ) -> None:
+        scene = scenes[kind]
+        paying = next(question for question in scene.event or (scene.question,) if question.fee_rate)
+        bargain = replace(scene, question=paying).bargain(side, own=False, took=took)
+        book = held(bargain)
+        before = book.position(bargain.token)
+        watcher = Watcher(scene.world)
+        watcher.world.trade(bargain)
+        watcher.follow()
+        hints = hints_of(watcher.changes(), watcher.world.book, {})
+        book.look_twice({bargain.token: HELD + bargain.sign * bargain.shares}, hints=hints)
+        (entry,) = book.entries()
+        assert isinstance(entry, Trade)
+        assert (entry.shares_micro, entry.estimated) == (bargain.shares, False)
+        assert entry.amount_micro * ONE == bargain.shares * bargain.price
+        after = book.position(bargain.token)
+        assert (after.fees_micro > 0, after.fees_micro) == (took, bargain.fee)
+        assert after.cash_flow_settled_micro - before.cash_flow_settled_micro == bargain.cash
 
 
 @pytest.mark.req("X-01", "X-10", "L-13")

@@ -123,7 +123,7 @@ MUTANTS = (
     ),
     Mutant(
         name="believe a partial reading",
-        file="actors/coordinator.py",
+        file="actors/learning.py",
         old="        elif message.certificate.verdict is Verdict.COMPLETE and key not in NOTED:",
         new="        elif key not in NOTED:",
         test=f"{COORDINATOR}::test_a_partial_answer_is_unknown_and_never_empty",
@@ -267,7 +267,7 @@ MUTANTS = (
     Mutant(
         name="book a log twice",
         file="portfolio/reconciling.py",
-        old=" and hint.logged_as not in draft.state.adjustments]",
+        old=" and not stands_booked(draft.state, hint.logged_as)]",
         new="]",
         test=f"{LOGGED}::test_one_log_is_booked_once_however_often_it_is_read",
     ),
@@ -277,6 +277,21 @@ MUTANTS = (
         old="        return bool(self.logged_as) and self.cause not in _TRADED",
         new="        return bool(self.logged_as)",
         test=f"{LOGGED}::test_a_fill_of_an_unknown_order_waits_for_its_trade_until_the_second_look",
+    ),
+    Mutant(
+        name="leave the fee of an external fill in its price",
+        file="portfolio/labelling_hints.py",
+        old="        fee_micro=change.fee_micro,\n",
+        new="",
+        test="tests/unit/portfolio/test_labelling_hints.py::"
+        "test_a_fill_is_an_external_trade_at_what_it_moved_with_its_fee_beside_it",
+    ),
+    Mutant(
+        name="count the fee of an external fill beside that of the own one it turned out to be",
+        file="portfolio/rows.py",
+        old="        fee = fees.get(token_id, 0)\n",
+        new="        fee = 0\n",
+        test=f"{LOGGED}::test_a_fee_is_counted_once_where_its_fill_turns_out_to_be_an_own_one",
     ),
     Mutant(
         name="let a message take back what the chain says of a fill",
@@ -295,15 +310,17 @@ MUTANTS = (
     Mutant(
         name="forget the logs of a difference that waits",
         file="actors/following.py",
-        old="        if self._until is None or not any(",
-        new="        if True or not any(",
-        test="tests/unit/actors/test_following.py::test_while_a_difference_waits_its_blocks_are_read_again",
+        old="        if self._until is None or (agreed and not waits):",
+        new="        if True:",
+        test="tests/unit/actors/test_following.py"
+        "::test_while_a_difference_waits_its_blocks_are_read_again_by_a_watcher_that_knows_nothing",
     ),
     Mutant(
         name="believe logs of another fork",
-        file="actors/following.py",
-        old="        if answer.replaced or answer.to_block < answer.from_block:",
-        new="        if False:",
-        test="tests/unit/actors/test_following.py::test_without_logs_the_cause_is_inferred_and_the_report_says_so",
+        file="actors/watching.py",
+        old='                self._pass(one, None, f"block {one.block_number} was replaced")',
+        new="                self._pass(one, certificate)",
+        test="tests/unit/actors/test_following.py"
+        "::test_of_a_cycle_whose_block_was_replaced_the_report_says_so_and_the_next_look_finds_the_merge",
     ),
 )

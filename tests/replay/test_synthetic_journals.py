@@ -8,46 +8,15 @@ from typing import Any
 
 import pytest
 
-from service.config import Config, load
-from service.replay import ReplayFailed, books_digest, positions_digest, rebuild, replay
+from service.config import Config
+from service.rebuilt import Rebuilt, keyed, state_digest
+from service.replay import ReplayFailed, rebuild
+from service.replaying import replay
 from storage.errors import ChainBroken
 from storage.journal import Journal, import_lines
-from tests.acceptance.test_crash_at_every_step import CHAPTERS, steps
-from tests.support.system import WALLET, Build, Harness
-
-CONFIG = """
-[storage]
-url = "{url}"
-
-[[wallets]]
-name = "main"
-address = "0x1a2b3c4d5e6f7a8b9c0d1e2f3a4b5c6d7e8f9a0b"
-"""
-
-
-@pytest.fixture
-def told(build: Build) -> Harness:
-    """A system whose journal holds every kind of event a run writes: fills, a merge, a drift, a pause, orders."""
-    harness = build()
-    for chapter in range(len(CHAPTERS)):
-        for _ in steps(harness, chapter):
-            pass
-    return harness
-
-
-@pytest.fixture
-def exported(told: Harness, tmp_path: Path) -> Path:
-    """The journal as a file."""
-    file = tmp_path / "journal.jsonl"
-    file.write_bytes(b"".join(Journal(told.database).export_lines(WALLET)))
-    return file
-
-
-def config_of(harness: Harness, folder: Path) -> Config:
-    """A configuration that names the harness's database."""
-    file = folder / "portfolio-sync.toml"
-    file.write_text(CONFIG.format(url=harness.url), encoding="utf-8")
-    return load(file, {"HOME": str(folder)}, secrets_needed=False)
+from storage.stored import TABLES
+from tests.replay.stories import spoil
+from tests.support.system import WALLET, Harness
 
 
 def changed(file: Path, number: int, **fields: Any) -> Path:
@@ -59,8 +28,8 @@ def changed(file: Path, number: int, **fields: Any) -> Path:
 
 
 @pytest.mark.req("L-20", "X-12")
-def test_replay_of_the_database_gives_the_stored_state(told: Harness, tmp_path: Path) -> None:
-    document = replay(config_of(told, tmp_path))
+def test_replay_of_the_database_gives_the_stored_state(told: Harness, config: Config) -> None:
+    document = replay(config)
     assert document["equal"] is True
     assert document["digest"] == document["stored_digest"]
     assert document["chain_broken_at"] is None
@@ -68,8 +37,7 @@ def test_replay_of_the_database_gives_the_stored_state(told: Harness, tmp_path: 
 
 
 @pytest.mark.req("L-20", "D-20")
-def test_replay_of_the_file_gives_the_digest_of_the_database(told: Harness, exported: Path, tmp_path: Path) -> None:
-    config = config_of(told, tmp_path)
+def test_replay_of_the_file_gives_the_digest_of_the_database(told: Harness, exported: Path, config: Config) -> None:
     document = replay(config, journal_file=exported)
     assert (document["digest"], document["stored_digest"]) == (replay(config)["digest"], None)
     assert document["states"] == replay(config)["states"]
@@ -96,8 +64,7 @@ def test_replay_twice_and_from_any_point_gives_the_same(told: Harness) -> None:
 
 
 @pytest.mark.req("L-20")
-def test_until_shows_the_state_at_an_earlier_point(told: Harness, exported: Path, tmp_path: Path) -> None:
-    config = config_of(told, tmp_path)
+def test_until_shows_the_state_at_an_earlier_point(told: Harness, exported: Path, config: Config) -> None:
     digests = [replay(config, until=seq)["state_digest"] for seq in range(len(told.journal()) + 1)]
     assert len(set(digests)) == len(digests), "every entry changed something"
     assert replay(config, until=7)["entries"] == 7
@@ -116,10 +83,10 @@ def test_actors_may_be_replayed_one_by_one(told: Harness) -> None:
 
 @pytest.mark.req("X-12", "D-17")
 @pytest.mark.parametrize("number", [0, 5, 20])
-def test_a_changed_entry_of_a_file_is_found(exported: Path, told: Harness, tmp_path: Path, number: int) -> None:
+def test_a_changed_entry_of_a_file_is_found(exported: Path, config: Config, number: int) -> None:
     changed(exported, number, at_ms=1)
     with pytest.raises(ChainBroken, match=f"{number + 1}"):
-        replay(config_of(told, tmp_path), journal_file=exported)
+        replay(config, journal_file=exported)
 
 
 @pytest.mark.req("X-12", "D-17")
@@ -141,7 +108,7 @@ def test_a_file_that_was_tampered_with_is_found(exported: Path, what: str) -> No
 
 @pytest.mark.req("X-12", "D-17", "L-20")
 @pytest.mark.parametrize("column", ["payload", "at_ms", "version", "address"])
-def test_a_changed_entry_of_the_database_is_found(told: Harness, tmp_path: Path, column: str) -> None:
+def test_a_changed_entry_of_the_database_is_found(told: Harness, config: Config, column: str) -> None:
     """Whoever edits the journal behind the service's back breaks its chain, at the entry and no later."""
     value = {
         "payload": "CAST(payload || ' ' AS BLOB)",
@@ -150,28 +117,18 @@ def test_a_changed_entry_of_the_database_is_found(told: Harness, tmp_path: Path,
         "address": "'gate:main'",
     }
     sql = f"UPDATE journal SET {column} = {value[column]} WHERE stream = 'main' AND seq = 9"
-    told.database.write(lambda transaction: transaction.execute(sql))
+    spoil(told, sql)
     assert Journal(told.database).verify_chain(WALLET).broken_at == 9
     if column != "address":
-        assert replay(config_of(told, tmp_path))["chain_broken_at"] == 9
+        assert replay(config)["chain_broken_at"] == 9
 
 
 @pytest.mark.req("X-12", "D-17")
 def test_entries_cut_off_at_the_end_are_noticed(told: Harness) -> None:
     count = len(told.journal())
     sql = f"DELETE FROM journal WHERE stream = 'main' AND seq > {count - 2}"
-    told.database.write(lambda transaction: transaction.execute(sql))
+    spoil(told, sql)
     assert Journal(told.database).verify_chain(WALLET).broken_at == count - 1
-
-
-@pytest.mark.req("L-20")
-@pytest.mark.parametrize("sql", ["shares_micro = shares_micro + 1", "cost_basis_micro = 0"])
-def test_a_changed_position_of_the_database_is_found(told: Harness, tmp_path: Path, sql: str) -> None:
-    """The tables must be what the journal tells; to the base unit."""
-    sql = f"UPDATE positions SET {sql} WHERE token_id = '0xa-yes'"
-    told.database.write(lambda transaction: transaction.execute(sql))
-    document = replay(config_of(told, tmp_path))
-    assert (document["equal"], document["chain_broken_at"]) == (False, None)
 
 
 @pytest.mark.req("L-20")
@@ -187,4 +144,4 @@ def test_an_entry_for_an_unknown_actor_ends_the_replay_with_its_number(told: Har
 def test_an_empty_journal_is_an_empty_wallet() -> None:
     books = rebuild(WALLET, [])
     assert (books.entries, books.interrupted, books.recovery()) == (0, None, ())
-    assert books_digest(books) == positions_digest([], [])
+    assert state_digest(Rebuilt(WALLET).stored()) == state_digest(keyed({kind: [] for kind in TABLES}))

@@ -23,9 +23,11 @@ from actors.reporter import Reporter
 from actors.runtime import Post
 from actors.stages import CoordinatorSettings
 from actors.supervisor import Escalate, Supervisor
+from actors.watching import ChainWatcher, WatchSettings
 from actors.writer import LedgerWriter
 from messages.addresses import (
     REPORTER,
+    WATCHER,
     WRITER,
     Address,
     coordinator_address,
@@ -43,19 +45,23 @@ from portfolio.labelling_book import TokenBook
 from portfolio.outcomes import Alert, CycleStatus, DeltaType, OperationsReport
 from portfolio.state import MarketState
 from portfolio.views import ViewPolicy
-from service.replay import Books, books_digest, positions_digest, rebuild
+from service.rebuilt import differences, keyed
+from service.replay import Books, rebuild
+from service.replaying import replayed
 from storage.database import open_database
 from storage.journal import Journal
 from storage.lease import Leases
 from storage.ledger import Ledger
 from storage.outbox import Outbox
 from storage.queries import Queries, ReportKind, Selection
+from storage.stored import stored_state
 from tests.support.stream import ScriptedStream
 from tests.support.venue import FUNDER, OWN_KEY, Venue
 
 WALLET = "main"
 START_MS = 1_746_792_000_000
 INTERVAL_MS = 30_000
+FOLLOW_MS = 4_000
 
 
 class RecordingSink:
@@ -142,6 +148,7 @@ class Harness:
         self.policy = options.get("policy") or ViewPolicy(settle_window_ms=INTERVAL_MS)
         self.apply_without_rpc = options.get("apply_without_rpc", True)
         self.book = options.get("book")
+        self.address = FUNDER
         self.gate_config = options.get("gate") or GateConfigured(auto_pause=True, operator="", reason="", strategies=())
         self.sink = RecordingSink()
         self.metrics = RecordingMetrics()
@@ -171,6 +178,7 @@ class Harness:
         Supervisor.start(self.system, self._restart, self._escalate, self.board, self.sink)
         LedgerWriter.start(self.system, self.ledger, Outbox(self.database))
         self._start_actor(REPORTER)
+        self._start_actor(WATCHER)
         for address in (gate_address(WALLET), ingest_address(WALLET), *sorted(self.books.markets)):
             self._start_actor(Address(address))
         self.post.tell(gate_address(WALLET), self.gate_config)
@@ -185,10 +193,13 @@ class Harness:
         match kind_of(address):
             case "reporter":
                 Reporter.start(self.system, self.sink, self.metrics, Outbox(self.database), self.answers)
+            case "watcher":
+                ChainWatcher.start(self.system, WatchSettings(interval_ms=FOLLOW_MS), (self.reads, self.board))
             case "gate":
                 StrategyGate.start(address, self.system, self.books.gate, self.board)
             case "ingest":
-                identity = Identity(wallet=WALLET, address=FUNDER, api_keys=(OWN_KEY,), opened=self.books.wallet.opened)
+                opened = self.books.wallet.opened
+                identity = Identity(wallet=WALLET, address=self.address, api_keys=(OWN_KEY,), opened=opened)
                 # As the process does: each life of the ingest has a subscription of its own.
                 self.stream.close()
                 feeds = (self.reads, self.stream, self.board)
@@ -209,7 +220,7 @@ class Harness:
             apply_without_rpc=self.apply_without_rpc,
             reconciled_block=self.books.reconciled_block,
             interrupted_at_ms=self.books.interrupted[1] if self.books.interrupted is not None else 0,
-            address=FUNDER,
+            address=self.address,
             book=self.book,
         )
         ports = (self.reads, self.board, self.ensure)
@@ -223,12 +234,19 @@ class Harness:
     def _restart(self, address: Address) -> None:
         """As the process does it: first all that was decided is durable, then the actor comes back from the journal."""
         self.restarted.append(address)
-        self.writer.settle()
+        self._settle_writer()
         self.books = self.rebuilt()
         self._start_actor(address)
         for told, event in self.books.recovery():
             if told == address:
                 self.post.tell(told, event)
+
+    def _settle_writer(self) -> None:
+        """What a ping of the writer does: it is answered behind all that waits in the writer's mailbox."""
+        inbox: Any = self.writer.actor_inbox
+        while inbox.mail:
+            self.runtime._grant(self.runtime._ready.index(inbox), inbox, inbox.runner)
+        self.writer.settle()
 
     def _escalate(self, escalate: Escalate) -> None:
         self.escalated.append(escalate.detail)
@@ -319,8 +337,8 @@ class Harness:
 
     def assert_replays(self) -> None:
         """The journal gives the stored state, and its chain is whole (L-20, X-12)."""
-        rows = self.queries.state_rows(WALLET, WALLET)
-        assert books_digest(self.rebuilt()) == positions_digest(rows.positions, rows.orders)
+        tables = replayed(WALLET, Journal(self.database).read(WALLET), None)
+        assert differences(tables, keyed(stored_state(self.database, WALLET).rows)) == []
         assert Journal(self.database).verify_chain(WALLET).broken_at is None
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from messages.reads import (
+    AgreementAnswer,
     Answer,
     BalancesAnswer,
     LogsAnswer,
@@ -21,6 +22,7 @@ from messages.reads import (
     OrdersAnswer,
     PositionsAnswer,
     Read,
+    ReadAgreement,
     ReadBalances,
     ReadCompleted,
     ReadFailed,
@@ -51,11 +53,13 @@ from portfolio.facts import (
     Side,
     Source,
     TokenBalance,
+    TokenIdCheck,
     TokenMeta,
     Trade,
     Verdict,
 )
 from tests.support.clock import HasNow
+from tests.support.mined import moved
 
 MICRO = 1_000_000
 TIMEOUT_MS = 5_000
@@ -74,6 +78,7 @@ SOURCES: dict[type[object], Source] = {
     ReadBalances: Source.CHAIN_BALANCES,
     ReadReceipt: Source.CHAIN_RECEIPT,
     ReadLogs: Source.CHAIN_LOGS,
+    ReadAgreement: Source.CHAIN_AGREEMENT,
 }
 
 Reply = Callable[[ReadCompleted | ReadFailed], None]
@@ -83,7 +88,10 @@ Reply = Callable[[ReadCompleted | ReadFailed], None]
 class Venue:
     """The world; change its fields between cycles.
 
-    ``block_every_ms`` None: each reading that pins a block finds a new one; else blocks come by the clock.
+    ``block_every_ms`` None: each reading that pins a block finds a new one; else blocks come by the clock. The chain
+    may be ahead of the pinned block (``head_number``), and the node that gives the logs behind it (``logs_head``).
+    Balances are the head's, less what ``transactions`` of later blocks moved. ``forks`` are the blocks from which on
+    the chain was replaced, one after the other; ``dropped`` the hashes of replaced blocks.
     """
 
     clock: HasNow
@@ -97,10 +105,17 @@ class Venue:
     prices: dict[str, int] = field(default_factory=dict)
     payouts: dict[str, Payout] = field(default_factory=dict)
     question_counts: dict[str, int] = field(default_factory=dict)
+    contract_ids: dict[str, tuple[str, ...]] = field(default_factory=dict)
     receipts: dict[str, Receipt] = field(default_factory=dict)
     transactions: list[ChainTransaction] = field(default_factory=list)
     logs_at_once: int = 1_000
     logs_replaced: bool = False
+    dropped: set[str] = field(default_factory=set)
+    forks: list[int] = field(default_factory=list)
+    head_number: int = 0
+    logs_head: int | None = None
+    safe: int | None = None
+    finalized: int | None = None
     block_number: int = 100
     block_every_ms: int | None = None
     block_age_ms: int = 1_000
@@ -197,6 +212,10 @@ class Venue:
                 return ReceiptAnswer(receipt=self.receipts.get(name, absent))
             case ReadLogs():
                 return _logs(self, read)
+            case ReadAgreement(block_number=number, block_hash=name):
+                return AgreementAnswer(
+                    block_number=number, block_hash=name, endpoints=1, agreeing=(), differing=(), silent=()
+                )
             case ReadPositions():
                 return PositionsAnswer(positions=tuple(self._data_rows()))
             case ReadMarkets(condition_ids=ids, token_ids=tokens):
@@ -205,6 +224,15 @@ class Venue:
                 return MarketsAnswer(markets=tuple(found))
             case ReadBalances():
                 return BalancesAnswer(balances=_balances(self, read))
+
+    @property
+    def head(self) -> int:
+        """The newest block."""
+        return max(self.block_number, self.head_number)
+
+    def block_hash(self, number: int) -> str:
+        """The hash of a block of the chain as it stands: another one after each reorganisation that replaced it."""
+        return f"0x{sum(1 for first in self.forks if first <= number):02x}{number:062x}"
 
     def _data_rows(self) -> list[DataPosition]:
         if self.data_rows is not None:
@@ -280,19 +308,34 @@ def _balances(venue: Venue, read: ReadBalances) -> Balances:
     if read.block_number is None:
         every_ms = venue.block_every_ms
         venue.block_number = venue.block_number + 1 if every_ms is None else venue.clock.now_ms() // every_ms
+    number = read.block_number or venue.block_number
+    later = [moved(one, FUNDER) for one in venue.transactions if one.block_number > number]
+    shares = {token_id: sum(tokens.get(token_id, 0) for tokens, _ in later) for token_id in venue.balances}
     return Balances(
-        block_number=read.block_number or venue.block_number,
-        block_hash=f"0x{venue.block_number:064x}",
+        block_number=number,
+        block_hash=venue.block_hash(number),
         block_time_ms=venue.clock.now_ms() - venue.block_age_ms,
-        collateral=(CollateralBalance(name="pusd", amount_micro=venue.cash_micro),),
+        collateral=(CollateralBalance(name="pusd", amount_micro=venue.cash_micro - sum(cash for _, cash in later)),),
         tokens=tuple(
-            TokenBalance(token_id=ref.token_id, amount_micro=venue.balances.get(ref.token_id, 0)) for ref in read.tokens
+            TokenBalance(
+                token_id=ref.token_id,
+                amount_micro=venue.balances.get(ref.token_id, 0) - shares.get(ref.token_id, 0),
+            )
+            for ref in read.tokens
         ),
         payouts=tuple(venue.payouts[condition] for condition in read.payouts_of if condition in venue.payouts),
         question_counts=tuple(
             QuestionCount(neg_risk_market_id=market, count=venue.question_counts[market])
             for market in read.question_counts_of
             if market in venue.question_counts
+        ),
+        token_ids=tuple(
+            TokenIdCheck(
+                condition_id=one.condition_id,
+                stated=one.token_ids,
+                computed=venue.contract_ids.get(one.condition_id, one.token_ids),
+            )
+            for one in read.token_ids_of
         ),
     )
 
@@ -303,19 +346,28 @@ def _tokens(condition_id: str) -> tuple[TokenMeta, ...]:
 
 
 def _logs(venue: Venue, read: ReadLogs) -> LogsAnswer:
-    """Transactions of the range, of ``logs_at_once`` blocks of it at most; none where a block was replaced."""
-    assert read.to_block is not None
-    until = min(read.to_block, read.from_block + venue.logs_at_once - 1)
-    until = read.from_block - 1 if venue.logs_replaced else until
+    """Transactions of the range, of ``logs_at_once`` blocks of it at most; none where a block was replaced.
+
+    Nor where the node does not have a block yet that must stand.
+    """
+    looked = (*read.known, *read.standing)
+    head = venue.head if venue.logs_head is None else min(venue.head, venue.logs_head)
+    there = all(number <= head for number, _ in looked)
+    replaced = tuple(place for place in looked if place[1] in venue.dropped)
+    if venue.logs_replaced:
+        replaced = read.standing
+    until = min(head if read.to_block is None else read.to_block, read.from_block + venue.logs_at_once - 1)
+    until = max(until, read.from_block - 1) if there and not replaced else read.from_block - 1
+    found = (one for one in venue.transactions if read.from_block <= one.block_number <= until)
     return LogsAnswer(
-        transactions=tuple(one for one in venue.transactions if read.from_block <= one.block_number <= until),
+        transactions=tuple(sorted(found, key=lambda one: (one.block_number, one.logs[0].log_index))),
         from_block=read.from_block,
         to_block=until,
-        to_hash=f"0x{until:064x}",
-        head=venue.block_number,
-        safe=None,
-        finalized=None,
-        replaced=(read.to_block,) if venue.logs_replaced else (),
+        to_hash="" if until < read.from_block else venue.block_hash(until),
+        head=head,
+        safe=venue.safe,
+        finalized=venue.finalized,
+        replaced=replaced,
         range_blocks=venue.logs_at_once,
     )
 

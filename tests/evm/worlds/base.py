@@ -71,6 +71,11 @@ class Bargain:
     own: bool = True
 
     @property
+    def token(self) -> str:
+        """What is traded."""
+        return self.question.tokens[self.outcome]
+
+    @property
     def sign(self) -> int:
         """Of the shares."""
         return 1 if self.side is Side.BUY else -1

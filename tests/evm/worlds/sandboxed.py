@@ -201,7 +201,7 @@ def _grouped(questions: Sequence[Question]) -> list[tuple[Question, ...]]:
 
 def _terms(bargain: Bargain) -> dict[str, Any]:
     return {
-        "token_id": bargain.question.tokens[bargain.outcome],
+        "token_id": bargain.token,
         "side": bargain.side.value,
         "size": decimal_text(bargain.shares),
         "price": decimal_text(bargain.price),

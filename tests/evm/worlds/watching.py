@@ -86,7 +86,7 @@ class Watcher:
         replaced: list[int] = []
         while True:
             answer = answer_of(read(self.world, self._memory, from_block=self.next, known=tuple(self.tail)))
-            replaced += answer.replaced
+            replaced += (number for number, _ in answer.replaced)
             self.take(answer)
             if not answer.replaced and answer.to_block in {answer.head, answer.from_block - 1}:
                 return tuple(replaced)
@@ -96,7 +96,7 @@ class Watcher:
         assert answer.from_block == self.next
         if answer.replaced:
             assert not answer.transactions, "what is to be undone comes first"
-            lowest = min(answer.replaced)
+            lowest = min(answer.replaced)[0]
             self.tail = [known for known in self.tail if known[0] < lowest]
             self.transactions = [each for each in self.transactions if each.block_number < self.next]
         elif answer.to_block >= answer.from_block:

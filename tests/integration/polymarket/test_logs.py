@@ -172,11 +172,11 @@ def test_a_reorganisation_is_told_and_its_blocks_read_anew(sandbox: SandboxProce
         sandbox.control.act(Split(condition_id=condition, amount="5"))
         sandbox.control.mine()
         watcher.follow()
-    numbers = [number for number, _ in watcher.known]
+    known = watcher.known
     sandbox.control.act(Reorganise(depth=2))
     answer = watcher.read()
-    assert (list(answer.replaced), answer.to_block) == (numbers[2:], watcher.next_block - 1)
-    again = watcher.read(from_block=numbers[2], known=watcher.known[:2])
+    assert (list(answer.replaced), answer.to_block) == (list(known[2:]), watcher.next_block - 1)
+    again = watcher.read(from_block=known[2][0], known=watcher.known[:2])
     assert again.replaced == ()
     assert len(again.transactions) == 2, "both splits are back, each in another block"
 

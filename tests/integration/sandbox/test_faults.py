@@ -246,6 +246,22 @@ def test_a_contract_is_not_there(still: SandboxProcess) -> None:
     assert rpc(still, "eth_getCode", gone, "latest")["result"] != "0x"
 
 
+@shows("swapped_tokens")
+def test_metadata_can_give_outcomes_each_others_tokens(still: SandboxProcess) -> None:
+    def stated() -> list[list[str]]:
+        rows = requests.get(urls(still)["gamma"], timeout=TIMEOUT_S).json()
+        return [json.loads(row["clobTokenIds"]) for row in rows if row["version"] == "v1"]
+
+    markets = [row for row in still.control.books()["markets"] if row["version"] == "v1"]
+    truth, first = [row["tokens"] for row in markets], markets[0]["condition_id"]
+    with still.control.playing(FaultSpec(target="gamma", kind="swapped_tokens", value=f'"{first}"')) as fault:
+        assert stated() == [truth[0][::-1], *truth[1:]]
+        assert still.control.hits(fault) == 1
+    with still.control.playing(FaultSpec(target="gamma", kind="swapped_tokens")):
+        assert stated() == [tokens[::-1] for tokens in truth]
+    assert stated() == truth
+
+
 @shows("rpc_logs_refused")
 def test_a_node_can_serve_no_logs(still: SandboxProcess) -> None:
     with still.control.playing(FaultSpec(target="rpc", kind="rpc_logs_refused")) as fault:

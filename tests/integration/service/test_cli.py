@@ -44,6 +44,8 @@ COMMANDS = [
     "kill-switch",
     "dump",
     "replay",
+    "verify",
+    "diff",
     "health",
 ]
 EVERY = [*([name] for name in COMMANDS), ["config", "check"], ["config", "show"], ["config", "reload"]]

@@ -99,17 +99,17 @@ class EntryReadingContract(Fixtures):
             samples.fill(2, realized_pnl_micro=-4, fee_micro=3, state=FillState.FAILED),
             samples.fill(3, token_id="5", market_id="other", condition_id="other", fee_micro=1),
         ]
-        booked = samples.adjustment(realized_pnl_micro=10, at_ms=samples.AT_MS + 2)
+        booked = samples.adjustment(realized_pnl_micro=10, fee_micro=5, at_ms=samples.AT_MS + 2)
         ledger.commit([samples.decision(samples.market(), samples.position(), *fills, booked)])
         found = queries.profits(Selection(limit=1))
         mine, other = ("main", samples.TOKEN), ("main", "5")
-        assert found.entries[mine] == EntrySums(market_id=samples.MARKET, realized_pnl_micro=13, fees_micro=2)
+        assert found.entries[mine] == EntrySums(market_id=samples.MARKET, realized_pnl_micro=13, fees_micro=7)
         assert found.entries[other] == EntrySums(market_id="other", realized_pnl_micro=-5, fees_micro=1)
         assert [row["token_id"] for row in found.positions] == [samples.TOKEN]
         assert found.titles == {("main", samples.CONDITION): "Will it rain in Zürich?"}
         assert found.since is None
         later = queries.profits(Selection(since_ms=samples.AT_MS + 2, market=samples.MARKET))
-        assert later.since == {mine: EntrySums(market_id=samples.MARKET, realized_pnl_micro=6, fees_micro=0)}
+        assert later.since == {mine: EntrySums(market_id=samples.MARKET, realized_pnl_micro=6, fees_micro=5)}
         assert set(later.entries) == {mine}
 
     @pytest.mark.req("X-04")

@@ -143,6 +143,7 @@ def adjustment(**changes: object) -> AdjustmentRow:
         cost_micro=2_500_000,
         proceeds_micro=2_500_000,
         realized_pnl_micro=0,
+        fee_micro=0,
         estimated=True,
         evidence="inferred",
         operator="anna",

@@ -77,18 +77,19 @@ def carry(time: int, shares: int, cost: int, token_id: str = YES, cause: Cause =
     )
 
 
-def trade(time: int, side: Side, shares: int, amount: int, token_id: str = YES) -> Trade:
-    return Trade(
-        entry_id=f"trade-{time}",
-        at=at(time),
-        cause=Cause.EXTERNAL_SALE if side is Side.SELL else Cause.EXTERNAL_BUY,
-        condition_id=CONDITION,
-        token_id=token_id,
-        side=side,
-        shares_micro=shares,
-        amount_micro=amount,
-        evidence="test",
-    )
+def trade(time: int, side: Side, shares: int, amount: int, **given: Any) -> Trade:
+    values: dict[str, Any] = {
+        "entry_id": f"trade-{time}",
+        "at": at(time),
+        "cause": Cause.EXTERNAL_SALE if side is Side.SELL else Cause.EXTERNAL_BUY,
+        "condition_id": CONDITION,
+        "token_id": YES,
+        "side": side,
+        "shares_micro": shares,
+        "amount_micro": amount,
+        "evidence": "test",
+    }
+    return Trade(**(values | given))
 
 
 def redemption(time: int, shares: int, proceeds: int, token_id: str = YES) -> Redemption:
@@ -185,7 +186,8 @@ def adjustments(draw: st.DrawFn) -> Entry:
         indexes = draw(st.lists(st.integers(0, 2), min_size=1, max_size=3, unique=True).map(sorted))
         return conversion(time, shares, tuple(indexes), draw(st.one_of(st.none(), st.just(amount))))
     if kind == "trade":
-        return trade(time, draw(st.sampled_from(Side)), shares, amount, token_id)
+        side, fee = draw(st.sampled_from(Side)), draw(st.integers(0, 1_000))
+        return trade(time, side, shares, amount, token_id=token_id, fee_micro=fee)
     signed = shares if draw(st.booleans()) else -shares
     return carry(time, signed, amount, token_id)
 

@@ -173,6 +173,6 @@ def test_every_actor_describes_its_state(build: Build) -> None:
             harness.post.tell(address, DescribeState(request_id=address))
     harness.runtime.run_until_idle()
     described = {request_id: json.loads(body) for request_id, (_, _, body) in harness.answers.given.items()}
-    assert sorted(described) == ["coordinator:main", "gate:main", "ingest:main", "market:main/0xa"]
+    assert sorted(described) == ["coordinator:main", "gate:main", "ingest:main", "market:main/0xa", "watcher"]
     assert described["market:main/0xa"]["state"]["market_id"] == "0xa"
     assert described["coordinator:main"]["state"]["opened"] is True

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from portfolio.facts import OrderStatus
-from service.replay import books_digest
+from service.rebuilt import state_digest
+from service.replaying import replayed
 from tests.acceptance.test_crash_at_every_step import told
 from tests.support.moves import Deal, fill_order, merge, move, trade
 from tests.support.probes import START_MS, Small
-from tests.support.system import Build, Harness
+from tests.support.system import WALLET, Build, Harness
 from tests.unit.actors.worlds import SHARE, running
 
 
@@ -33,7 +34,7 @@ def test_fifty_schedules_end_in_one_state_and_tell_one_story(build: Build) -> No
     digests, stories, schedules = set(), [], set()
     for seed in range(50):
         harness = busy(build(seed=seed))
-        digests.add(books_digest(harness.rebuilt()))
+        digests.add(state_digest(replayed(WALLET, harness.journal(), None).stored()))
         schedules.add(tuple(entry.address for entry in harness.journal()))
         stories.append(told(harness))
         harness.assert_replays()

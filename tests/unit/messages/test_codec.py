@@ -11,6 +11,8 @@ from messages import codec
 from messages.codec import SCHEMA, CodecError, decode, encode, kind_of_event
 from portfolio.entries import Cause
 from portfolio.events import (
+    ChainDropped,
+    ChainSeen,
     CursorAdvanced,
     CycleClosed,
     DriftFound,
@@ -33,7 +35,8 @@ from portfolio.events import (
     WalletDefined,
 )
 from portfolio.facts import Payout, Receipt, ReceiptStatus, Side, TradeStatus
-from portfolio.views import CauseHint, ExternalView, ViewPolicy
+from portfolio.tail import ChainFact, DroppedBlock
+from portfolio.views import CauseHint, ExternalView, TokenPrice, ViewPolicy
 from tests.unit.portfolio.markets import (
     CONDITION,
     SHARE,
@@ -80,6 +83,29 @@ EVENTS: tuple[Event, ...] = (
         ttl_ms=900_000,
     ),
     OrderChecked(order_id="o1", order=None, ttl_ms=900_000),
+    ChainSeen(
+        facts=(
+            ChainFact(
+                hint=CauseHint(
+                    cause=Cause.EXTERNAL_SALE,
+                    condition_id="0xa",
+                    legs=(("1", -5),),
+                    cash_micro=2,
+                    evidence="transaction 0x1, log 2, block 3",
+                    logged_as="chain:0x1:2:1",
+                    at_ms=4,
+                    fee_micro=1,
+                ),
+                order_id="0xorder",
+                transaction_hash="0x1",
+                block_number=3,
+                block_hash="0xb",
+            ),
+        ),
+        final_block=2,
+        prices=(TokenPrice(token_id="1", price_micro=500_000),),
+    ),
+    ChainDropped(blocks=(DroppedBlock(block_number=3, block_hash="0xb"),)),
     TradeRecorded(
         entry_id="manual:1:2",
         token_id=YES,
@@ -148,6 +174,15 @@ def test_the_bytes_of_an_event_are_pinned() -> None:
     assert encode(CursorAdvanced(source="clob.trades", value="17")) == (
         b'{"type":"cursor_advanced","source":"clob.trades","value":"17"}'
     )
+
+
+@pytest.mark.req("D-17", "L-20")
+def test_a_hint_that_was_journaled_before_it_told_a_fee_has_none() -> None:
+    """Its fee is in its cash, and the entry is booked as it was."""
+    told = b',"fee_micro":0'
+    assert told in encode(VIEW)
+    old = encode(VIEW).replace(told, b"")
+    assert decode(old, "external_view", 1) == VIEW
 
 
 @pytest.mark.req("D-17")

@@ -27,11 +27,16 @@ SELECTORS = {
     selector("payoutDenominator(bytes32)"): "denominator",
     selector("payoutNumerators(bytes32,uint256)"): "numerator",
     selector("getQuestionCount(bytes32)"): "questions",
+    selector("getCollectionId(bytes32,bytes32,uint256)"): "hash",
+    selector("getPositionId(address,bytes32)"): "hash",
 }
 
 
 class Node:
-    """State at every block is the same unless ``balances_at`` says otherwise; hashes are the number with a mark."""
+    """State at every block is the same unless ``balances_at`` says otherwise; hashes are the number with a mark.
+
+    ``hashes`` are what views that compute ids answer, by the whole call; all other such calls revert.
+    """
 
     def __init__(self) -> None:
         self.chain_id = 137
@@ -42,6 +47,7 @@ class Node:
         self.tokens: dict[tuple[str, int], int] = {}
         self.payouts: dict[str, tuple[int, int, int]] = {}
         self.questions: dict[str, int] = {}
+        self.hashes: dict[bytes, bytes] = {}
         self.empty: set[str] = set()
         self.takes_hashes = True
         self.largest_batch = 10_000
@@ -94,6 +100,8 @@ class Node:
         name, arguments = SELECTORS[data[:4]], data[4:]
         if name == "number":
             return True, encode(["uint256"], [number + self.wrong_number])
+        if name == "hash":
+            return data in self.hashes, self.hashes.get(data, b"")
         if name == "collateral":
             return True, encode(["uint256"], [self.collateral[target]])
         if name == "batch":

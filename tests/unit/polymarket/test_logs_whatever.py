@@ -121,7 +121,7 @@ def test_a_reorganisation_at_any_moment_leaves_an_answer_of_one_chain_or_none(
         return
     answer = answer_of(result)
     if answer.to_block < first:
-        assert answer.replaced == (known,)
+        assert answer.replaced == tail
         assert answer.transactions == ()
         return
     chain = old if answer.to_hash == old.hash_of(answer.to_block) else node

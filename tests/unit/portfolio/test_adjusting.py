@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from portfolio.adjusting import Confirmed, apply_confirmed
 from portfolio.entries import Carry, Cause, Conversion, FillState, Merge, Redemption, Split, Trade
@@ -104,6 +105,30 @@ def test_a_hinted_external_trade_is_booked_at_its_cash(shares: int, cash: int, s
         4 * SHARE,
         abs(cash) * SHARE,
     )
+
+
+@pytest.mark.req("L-15", "L-11", "X-10", "R-20")
+@pytest.mark.parametrize(
+    ("shares", "cash", "fee", "amount"),
+    [(4, -2_000_000, 30_000, 1_970_000), (-4, 3_000_000, 30_000, 3_030_000), (-4, -10_000, 30_000, 20_000)],
+    ids=["a purchase pays it on top", "from a sale it is taken", "it may be more than the sale brought"],
+)
+def test_the_fee_of_a_hinted_external_trade_is_no_part_of_its_price(
+    shares: int, cash: int, fee: int, amount: int
+) -> None:
+    cause = Cause.EXTERNAL_BUY if shares > 0 else Cause.EXTERNAL_SALE
+    told = replace(hint(cause, cash, yes=shares * SHARE), fee_micro=fee)
+    before = holding().position()
+    book = looked_twice(holding(), told, yes=(10 + shares) * SHARE)
+    (entry,) = book.entries()
+    assert isinstance(entry, Trade)
+    assert (entry.amount_micro, entry.fee_micro) == (amount, fee)
+    (booked,) = book.state.adjustments.values()
+    assert booked.cash_micro == cash
+    position = book.position()
+    assert position.cash_flow_settled_micro - before.cash_flow_settled_micro == cash
+    assert (position.fees_micro, position.bought_micro + position.proceeds_micro) == (fee, 4 * SHARE + amount)
+    assert [row.fee_micro for row in book.last(AdjustmentRow)] == [fee]
 
 
 @pytest.mark.req("R-13", "L-14")

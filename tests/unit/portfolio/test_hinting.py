@@ -11,8 +11,10 @@ from portfolio.chain import ChainTransaction, ChangeKind, OrderFilled
 from portfolio.cycle import Frame, Plan, plan
 from portfolio.entries import Cause
 from portfolio.facts import Balances, CollateralBalance, OrderStatus, Side, TokenBalance
+from portfolio.labelling import label
+from portfolio.labelling_hints import log_name
 from portfolio.readings import Logs, Readings
-from portfolio.views import CauseHint, MarketImage, OrderImage, TokenImage, UnprovenFill, ViewPolicy
+from portfolio.views import CauseHint, ChainedImage, MarketImage, OrderImage, TokenImage, UnprovenFill, ViewPolicy
 from portfolio.wallet import DirectoryEntry, WalletState
 from tests.unit.portfolio.transaction_logs import ALICE, BOOK, RAIN, WALLET
 from tests.unit.portfolio.transactions import Order, Tx
@@ -248,3 +250,48 @@ def test_logs_are_believed_where_cash_cannot_be_judged() -> None:
     missing = msgspec.structs.replace(OPENED, directory={"0xother": DirectoryEntry(market_id="0xother", token_ids=())})
     found = planned(merged(4 * SHARE), image=image(), found=(6 * SHARE, 6 * SHARE, CAPITAL), wallet=missing)
     assert (found.cash_unexplained_micro, [hint.cause for hint in told(found)]) == (None, [Cause.POSITION_MERGED])
+
+
+def chained(done: ChainTransaction, *legs: tuple[str, int], booked: bool = True) -> ChainedImage:
+    """What the transaction's one change of these legs became."""
+    logs = {change.legs: log_name(change, change.legs) for change in label(done, WALLET, BOOK)}
+    return ChainedImage(logged_as=logs[legs], block_number=done.block_number, block_hash=done.block_hash, booked=booked)
+
+
+@pytest.mark.req("X-01", "L-19")
+@pytest.mark.parametrize("booked", [True, False], ids=["booked", "waiting"])
+def test_a_log_that_was_booked_explains_no_difference_that_is_found_beside_it(booked: bool) -> None:
+    done = merged(4 * SHARE)
+    known = chained(done, (RAIN.yes, -4 * SHARE), (RAIN.no, -4 * SHARE), booked=booked)
+    held = msgspec.structs.replace(image(), chained=(known,))
+    cash = CAPITAL + 4 * SHARE
+    hints = told(planned(done, image=held, found=(6 * SHARE, 6 * SHARE, cash)))
+    assert [bool(hint.logged_as) for hint in hints] == [not booked]
+
+
+@pytest.mark.req("X-01", "X-02")
+def test_a_log_beside_a_booked_one_still_explains_its_own_difference() -> None:
+    old, new = merged(4 * SHARE), msgspec.structs.replace(merged(3 * SHARE), transaction_hash="0xac")
+    known = chained(old, (RAIN.yes, -4 * SHARE), (RAIN.no, -4 * SHARE))
+    held = msgspec.structs.replace(image(), chained=(known,))
+    (hint,) = told(planned(old, new, image=held, found=(7 * SHARE, 7 * SHARE, CAPITAL + 3 * SHARE)))
+    assert hint.logged_as.startswith("chain:0xac:")
+
+
+@pytest.mark.req("X-02", "L-16")
+@pytest.mark.parametrize("booked", [True, False], ids=["booked", "waiting"])
+def test_the_log_of_a_fill_that_was_settled_by_it_leaves_its_order_exact(booked: bool) -> None:
+    """Else the log would be of a trade that was not seen yet, and the balance would have to decide."""
+    done, order_id = sold(2 * SHARE, SHARE)
+    live = OrderImage(
+        order_id=order_id,
+        condition_id=RAIN.name,
+        price_micro=500_000,
+        remaining_micro=SHARE,
+        size_matched_micro=2 * SHARE,
+        status=OrderStatus.LIVE,
+    )
+    held = msgspec.structs.replace(image(live), chained=(chained(done, (RAIN.yes, -2 * SHARE), booked=booked),))
+    chain = planned(done, image=held, found=(10 * SHARE, 10 * SHARE, CAPITAL)).views[RAIN.name].chain
+    assert chain is not None
+    assert (RAIN.yes in chain.exact) is booked

@@ -46,13 +46,16 @@ def test_a_split_and_a_merge_keep_both_legs_yes_first() -> None:
     ("side", "cause", "shares", "cash"),
     [(Side.BUY, Cause.EXTERNAL_BUY, 10, -7), (Side.SELL, Cause.EXTERNAL_SALE, -10, 5)],
 )
-def test_a_fill_is_an_external_trade_at_what_it_moved(side: Side, cause: Cause, shares: int, cash: int) -> None:
+def test_a_fill_is_an_external_trade_at_what_it_moved_with_its_fee_beside_it(
+    side: Side, cause: Cause, shares: int, cash: int
+) -> None:
     tx = Tx()
     other = Side.SELL if side is Side.BUY else Side.BUY
     taker = Order(user=WALLET, side=side, token=RAIN.yes, fee=1)
     tx.match(RAIN, taker, Order(user=ALICE, side=other, token=RAIN.yes, shares=10, cash=6))
     (hint,) = hints(tx)
     assert (hint.cause, hint.legs, hint.cash_micro) == (cause, ((RAIN.yes, shares),), cash)
+    assert hint.fee_micro == 1
 
 
 @pytest.mark.req("L-14")

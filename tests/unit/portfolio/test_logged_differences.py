@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
 from portfolio.entries import Cause, FillState, Trade
-from portfolio.facts import Side, TradeStatus
+from portfolio.facts import MarketMeta, Role, Side, TradeStatus
+from portfolio.images import image_of
 from portfolio.outcomes import AdjustmentRow, FillRow
 from portfolio.views import CauseHint, SettledFill
-from tests.unit.portfolio.markets import CENT, CONDITION, MINUTE, NO, SECOND, SHARE, T0, YES, Book, chain, leg
+from tests.unit.portfolio.markets import (
+    CENT,
+    CONDITION,
+    MINUTE,
+    NO,
+    SECOND,
+    SHARE,
+    T0,
+    YES,
+    Book,
+    chain,
+    leg,
+    meta,
+    order,
+)
 
 EVIDENCE = "transaction 0xa, log 3, block 47"
 AT_MS = T0 + 94 * SECOND
@@ -42,9 +59,9 @@ def shown(trade_id: str, cost: int = 1_200_000, fee: int = 0) -> SettledFill:
     )
 
 
-def holding() -> Book:
+def holding(*metas: MarketMeta) -> Book:
     """Ten shares of each, proven, at 0.40."""
-    book = Book()
+    book = Book(*metas)
     book.see(leg("y", status=TradeStatus.CONFIRMED), leg("n", token_id=NO, status=TradeStatus.CONFIRMED))
     book.look(chain(40, yes=10 * SHARE, no=10 * SHARE))
     return book
@@ -98,6 +115,50 @@ def test_a_fill_taken_for_an_external_one_gives_way_to_its_trade() -> None:
         book.look(chain(block, yes=7 * SHARE, no=10 * SHARE), hints=(sale,))
     book.see(leg("own", 3 * SHARE, side=Side.SELL, at_ms=AT_MS, status=TradeStatus.CONFIRMED))
     assert (book.entries(), book.shares(), len(book.state.fills)) == ((), 7 * SHARE, 3)
+
+
+def sold_outside() -> Book:
+    """Three shares were sold for 1.20 less a fee of 0.036, as a log shows; the market's takers pay by such a rate."""
+    book = holding(meta(fee_rate_micro=50_000, fee_exponent=1))
+    sale = replace(logged(Cause.EXTERNAL_SALE, 1_164_000, yes=-3 * SHARE), fee_micro=36_000)
+    for block in (50, 51):
+        book.look(chain(block, yes=7 * SHARE, no=10 * SHARE), hints=(sale,))
+    return book
+
+
+@pytest.mark.req("L-15", "R-20", "L-11", "X-10")
+def test_the_fee_that_a_log_shows_of_an_external_fill_stands_beside_its_price() -> None:
+    book = sold_outside()
+    (row,) = book.last(AdjustmentRow)
+    assert (row.proceeds_micro, row.realized_pnl_micro, row.fee_micro) == (1_200_000, 0, 36_000)
+    assert (book.position().realized_pnl_micro, book.position().fees_micro) == (0, 36_000)
+    assert book.position().cash_flow_settled_micro == -4_000_000 + 1_164_000
+    assert image_of(book.state).proven_cash_micro == -8_000_000 + 1_164_000
+
+
+@pytest.mark.req("D-12", "L-16", "R-20", "X-10")
+def test_a_fee_is_counted_once_where_its_fill_turns_out_to_be_an_own_one() -> None:
+    book = sold_outside()
+    before = book.position()
+    own = leg("own", 3 * SHARE, side=Side.SELL, at_ms=AT_MS, role=Role.TAKER, levels=((3 * SHARE, 40 * CENT),))
+    book.see(own)
+    assert (book.position(), book.fill("own").fill.fee_micro) == (before, 36_000)
+    (restated,) = book.last(AdjustmentRow)
+    assert (restated.cause, restated.proceeds_micro, restated.fee_micro) == (Cause.RESTATED, -1_200_000, -36_000)
+    assert image_of(book.state).proven_cash_micro == -8_000_000 + 1_164_000
+
+
+@pytest.mark.req("D-12", "D-03", "R-20")
+def test_a_fee_leaves_with_the_external_fill_whose_place_an_orders_figure_takes_and_comes_with_the_trade() -> None:
+    book = sold_outside()
+    resting: dict[str, Any] = {"side": Side.SELL, "price_micro": 40 * CENT, "original_size_micro": 3 * SHARE}
+    book.show(order("o9", size_matched_micro=3 * SHARE, **resting))
+    assert (book.entries(), book.position().fees_micro) == ((), 0)
+    assert [row.fee_micro for row in book.last(AdjustmentRow)] == [-36_000]
+    taken: dict[str, Any] = {"role": Role.TAKER, "levels": ((3 * SHARE, 40 * CENT),), "side": Side.SELL}
+    book.see(leg("own", 3 * SHARE, order_id="o9", at_ms=AT_MS, **taken))
+    assert (book.shares(), book.position().fees_micro) == (7 * SHARE, 36_000)
+    assert {row.fee_micro for row in book.last(AdjustmentRow)} == {0}, "the fill's own row has its fee"
 
 
 @pytest.mark.req("L-14")

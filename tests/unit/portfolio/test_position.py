@@ -97,6 +97,15 @@ def test_fees_stay_out_of_cost_and_profit_and_in_the_cash_flow() -> None:
     assert position.cash_flow_settled_micro == -4 - 3 + 7 - 2
 
 
+@pytest.mark.req("L-15", "X-10", "R-20")
+def test_the_fee_of_an_external_trade_stands_apart_as_that_of_a_fill() -> None:
+    bought, sold = trade(1, Side.BUY, 10, 4, fee_micro=3), trade(2, Side.SELL, 10, 7, fee_micro=2)
+    position = fold([bought, sold]).position(YES)
+    assert position == fold([buy(1, 10, 4, fee_micro=3), sell(2, 10, 7, fee_micro=2)]).position(YES)
+    assert (position.bought_micro, position.realized_pnl_micro, position.fees_micro) == (4, 3, 5)
+    assert position.cash_flow_settled_micro == position.cash_flow_micro == -4 - 3 + 7 - 2
+
+
 @pytest.mark.req("L-15")
 def test_a_split_costs_half_each_and_the_odd_unit_goes_to_yes() -> None:
     folded = fold([split(1, 7)])

@@ -13,7 +13,20 @@ from portfolio.facts import Side, TradeStatus
 from portfolio.images import image_of
 from portfolio.outcomes import AdjustmentRow
 from portfolio.position import fold
-from tests.unit.portfolio.markets import CENT, NS_PER_MS, SECOND, SHARE, T0, YES, Book, chain, leg
+from portfolio.views import CauseHint
+from tests.unit.portfolio.markets import (
+    CENT,
+    CONDITION,
+    MINUTE,
+    NS_PER_MS,
+    SECOND,
+    SHARE,
+    T0,
+    YES,
+    Book,
+    chain,
+    leg,
+)
 
 BOUGHT = TradeRecorded(
     entry_id="manual:1",
@@ -185,6 +198,30 @@ def test_an_inferred_purchase_that_is_marked_with_its_price_is_booked_anew_at_it
     )
     assert restated.evidence == "entry c3:0xc0:0, marked by ada"
     assert book.state.positions == fold(book.state.entries()).by_token()
+
+
+@pytest.mark.req("L-26", "R-20", "X-10")
+@pytest.mark.parametrize("event", [SOLD, mark(70 * CENT, entry_id="chain:0xa:3")], ids=["recorded", "marked"])
+def test_the_fee_that_a_log_shows_stays_whatever_price_an_operator_records(event: TradeRecorded | EntryMarked) -> None:
+    book = holding()
+    sale = CauseHint(
+        cause=Cause.EXTERNAL_SALE,
+        condition_id=CONDITION,
+        legs=((YES, -10 * SHARE),),
+        cash_micro=5_970_000,
+        evidence="transaction 0xa, log 3, block 47",
+        logged_as="chain:0xa:3",
+        at_ms=T0 + MINUTE,
+        fee_micro=30_000,
+    )
+    for block in (50, 51):
+        book.look(chain(block, yes=0), hints=(sale,))
+    book.tell(event)
+    (entry,) = book.entries()
+    assert isinstance(entry, Trade)
+    assert (entry.amount_micro, entry.fee_micro, book.position().fees_micro) == (7 * SHARE, 30_000, 30_000)
+    assert [row.fee_micro for row in book.last(AdjustmentRow)] == [30_000, -30_000]
+    assert image_of(book.state).proven_cash_micro == -4 * SHARE + 7 * SHARE - 30_000
 
 
 @pytest.mark.req("L-26", "R-13")

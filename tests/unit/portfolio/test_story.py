@@ -12,7 +12,8 @@ from portfolio.events import EntryMarked, EventRejected, MarketEvent, MarketResu
 from portfolio.facts import MarketMeta, OrderStatus, Payout, Receipt, ReceiptStatus, Role, Side, TradeStatus
 from portfolio.market import Step
 from portfolio.outcomes import PositionRow
-from portfolio.story import NOTHING, Kind, Line, Proof, Story, Teller, Totals
+from portfolio.story import NOTHING, Story, Teller, Totals
+from portfolio.story_lines import Kind, Line, Proof
 from portfolio.views import CauseHint, SettledFill
 from tests.unit.portfolio.markets import (
     CENT,
@@ -239,6 +240,21 @@ def test_a_sale_that_takes_the_place_of_an_inferred_one_adds_up() -> None:
     assert amounts(sold) == (-4 * SHARE, 0, 2_800_000, 0)
     (restated,) = book.lines(trade_id="late", kind=Kind.RESTATEMENT)
     assert amounts(restated) == (4 * SHARE, 0, 0, 1_200_000)
+
+
+@pytest.mark.req("X-04", "D-12", "R-20")
+def test_the_fee_of_an_external_sale_is_told_and_goes_over_to_the_trade_that_takes_its_place() -> None:
+    book = holding()
+    sale = replace(hint(Cause.EXTERNAL_SALE, 1_764_000, 5, yes=-3 * SHARE), fee_micro=36_000)
+    for block in (50, 51):
+        book.look(chain(block, yes=7 * SHARE, no=10 * SHARE), hints=(sale,))
+    (sold,) = book.lines(cause="EXTERNAL_SALE")
+    assert amounts(sold) == (-3 * SHARE, -1_200_000, 1_800_000, 600_000)
+    assert (sold.fee_micro, sold.fees_after_micro) == (36_000, 36_000)
+    book.see(leg("own", 3 * SHARE, price=60 * CENT, side=Side.SELL, at_ms=T0 + 94 * SECOND, order_id="o9"))
+    (restated,) = book.lines(trade_id="own", kind=Kind.RESTATEMENT)
+    (own,) = book.lines(trade_id="own", kind=Kind.FILL)
+    assert (own.fee_micro, restated.fee_micro, restated.fees_after_micro) == (36_000, -36_000, 36_000)
 
 
 @pytest.mark.req("X-04", "R-23")

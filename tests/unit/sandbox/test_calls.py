@@ -47,6 +47,22 @@ def id_bytes(text: str | None) -> bytes:
     return bytes.fromhex((text or "")[2:])
 
 
+@pytest.mark.req("R-18")
+def test_token_ids_are_computed_for_whoever_asks(here: World) -> None:
+    contract, nothing = addresses.CONDITIONAL_TOKENS, b"\0" * 32
+    standard, v2, question = here.directory.markets[0], addresses.POSITION_MANAGER, here.directory.markets[-1]
+    for market, collateral in ((standard, addresses.USDC_E), (question, addresses.WCOL)):
+        for index_set, token in zip((1, 2), market.tokens, strict=True):
+            call = data("getCollectionId(bytes32,bytes32,uint256)", nothing, id_bytes(market.condition_id), index_set)
+            collection = ask(here, contract, "bytes32", call)
+            call = data("getPositionId(address,bytes32)", collateral, collection)
+            assert ask(here, contract, "uint256", call) == int(token)
+    for target, parent in ((v2, nothing), (contract, b"\1" * 32)):
+        call = data("getCollectionId(bytes32,bytes32,uint256)", parent, id_bytes(standard.condition_id), 1)
+        with pytest.raises(ExecutionRevertedError):
+            ask(here, target, "bytes32", call)
+
+
 def test_a_neg_risk_event_tells_its_questions_fee_and_winner(here: World) -> None:
     event = id_bytes(here.directory.markets[-1].neg_risk_market_id)
     adapter = addresses.NEG_RISK_ADAPTER
