@@ -8,16 +8,17 @@ transactions are kept from the last block on at which nothing was left open.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 import msgspec
 
 from actors.gathering import Cycle
+from actors.kept import Kept
 from actors.labels import Labels, Place
 from messages.addresses import Address
 from messages.following import ChainFollowed, FollowTo
 from portfolio.chain import ChainTransaction
 from portfolio.cycle import ReferencePrice
-from portfolio.entries import Cause
 from portfolio.events import ChainDropped, ChainSeen
 from portfolio.facts import MarketMeta, Payout
 from portfolio.labelling_book import TokenBook
@@ -40,6 +41,9 @@ class Handed(msgspec.Struct, frozen=True, kw_only=True):
     urgent: bool
 
 
+_Read: TypeAlias = tuple[set[str], tuple[ChainFact, ...]]
+
+
 class LogsFollowed:
     """One wallet's logs across cycles; ``book`` None: its chain's logs are not read."""
 
@@ -50,9 +54,9 @@ class LogsFollowed:
         self._anew = True
         self._torn: int | None = None
         self._final = 0
-        self._transactions: list[ChainTransaction] = []
         self._labels = Labels(self._address, book or TokenBook())
-        self._ready: dict[Place, tuple[ChainFact, ...]] = {}
+        self._kept = Kept(self._labels)
+        self._ready: dict[Place, _Read] = {}
         self._markets: dict[tuple[int, str], set[str]] = {}
         self._payouts: dict[str, Payout] = {}
         self._prices: dict[str, int] = {}
@@ -77,7 +81,7 @@ class LogsFollowed:
             anew=self._anew,
         )
         if self._anew:
-            self._transactions = []
+            self._kept.clear()
         self._anew, self._torn = False, None
         return message
 
@@ -95,7 +99,7 @@ class LogsFollowed:
         for image in images:
             for change in image.chained:
                 self._markets.setdefault((change.block_number, change.block_hash), set()).add(image.market_id)
-        kept = {(one.block_number, one.block_hash) for one in self._transactions}
+        kept = {(one.block_number, one.block_hash) for one in self._kept}
         return tuple(sorted(place for place in kept.union(self._markets) if place[0] > self._final))
 
     # -- what the watcher says --------------------------------------------------------------------------------------
@@ -104,7 +108,7 @@ class LogsFollowed:
         """Work out what a message says part by part, so that others can be let in between; then :meth:`take` it."""
         for number, transaction in enumerate(message.transactions, start=1):
             if self._is_news(transaction):
-                self._ready[transaction.transaction_hash, transaction.block_hash] = self._facts(transaction)
+                self._ready[transaction.transaction_hash, transaction.block_hash] = self._read(transaction)
             if number % PART == 0:
                 yield
 
@@ -113,20 +117,21 @@ class LogsFollowed:
         self._final = max(self._final, message.final_block)
         self._tear(message.dropped)
         events: list[tuple[str, ChainDropped | ChainSeen]] = list(self._dropped(message.dropped))
-        held = {(one.transaction_hash, one.block_hash) for one in self._transactions}
-        new = [one for one in message.transactions if (one.transaction_hash, one.block_hash) not in held]
-        self._transactions += new
+        new = self._kept.add(message.transactions)
+        still_unknown = self._kept.unplaced_again()
         unknown: set[str] = set()
         facts: list[ChainFact] = []
         for transaction in new:
-            if self._is_news(transaction):
-                unknown |= self._labels.unplaced(transaction)
+            news = self._is_news(transaction)
+            if news or transaction.block_number > self._final:
                 ready = self._ready.get((transaction.transaction_hash, transaction.block_hash))
-                facts += self._facts(transaction) if ready is None else ready
+                strange, found = self._read(transaction) if ready is None else ready
+                unknown |= strange
+                facts += found if news else (msgspec.structs.replace(fact, kept=True) for fact in found)
         self._ready = {}
         events += self._seen(facts)
-        urgent = bool(unknown) or any(not fact.order_id for fact in facts) or bool(message.dropped)
-        return Handed(events=tuple(events), unknown=tuple(sorted(unknown)), urgent=urgent)
+        urgent = bool(unknown) or any(not fact.order_id and not fact.kept for fact in facts) or bool(message.dropped)
+        return Handed(events=tuple(events), unknown=tuple(sorted(unknown | still_unknown)), urgent=urgent)
 
     def _tear(self, blocks: Sequence[DroppedBlock]) -> None:
         """What took the place of dropped blocks is needed, whatever was compared before."""
@@ -135,8 +140,7 @@ class LogsFollowed:
             self._until = None if self._until is None else min(self._until, block.block_number - 1)
 
     def _dropped(self, blocks: Sequence[DroppedBlock]) -> Iterable[tuple[str, ChainDropped]]:
-        gone = {block.block_hash for block in blocks}
-        self._transactions = [one for one in self._transactions if one.block_hash not in gone]
+        self._kept.drop({block.block_hash for block in blocks})
         told: dict[str, list[DroppedBlock]] = {}
         for block in blocks:
             for market_id in self._markets.pop((block.block_number, block.block_hash), ()):
@@ -172,14 +176,15 @@ class LogsFollowed:
         tokens = sorted({token_id for fact in facts for token_id, _ in fact.hint.legs if token_id in self._prices})
         return tuple(TokenPrice(token_id=token_id, price_micro=self._prices[token_id]) for token_id in tokens)
 
+    def _read(self, transaction: ChainTransaction) -> _Read:
+        """Its tokens of no known market, and what it is to markets: while there are any, a cycle decides about it."""
+        unknown = self._labels.unplaced(transaction)
+        return unknown, () if unknown else self._facts(transaction)
+
     def _facts(self, transaction: ChainTransaction) -> tuple[ChainFact, ...]:
-        """What it is to markets; while one of its tokens is of no known market, a cycle decides about it."""
-        if self._book is None or self._labels.unplaced(transaction):
+        if self._book is None:
             return ()
-        facts = facts_of(self._labels.of(transaction), self._labels.book, self._payouts)
-        brought = (fact.hint for fact in facts if fact.hint.cause is Cause.TRANSFER_IN)
-        # What came in is carried at a mark (R-13): before this life's first plan there is none, and a cycle books it.
-        return () if any(hint.legs[0][0] not in self._prices for hint in brought) else facts
+        return facts_of(self._labels.of(transaction), self._labels.book, self._payouts)
 
     # -- what is learned --------------------------------------------------------------------------------------------
 
@@ -198,13 +203,14 @@ class LogsFollowed:
         pinned = running.balances
         if self._book is None or self._compared is None or pinned is None:
             return
-        seen = tuple(one for one in self._transactions if one.block_number <= pinned.block_number)
+        seen = self._kept.up_to(pinned.block_number)
         running.logs = Logs(
             address=self._address,
             cash_until_block=self._compared,
             transactions=seen,
             book=self._book,
             labelled=self._labels.among(seen),
+            carried=self._kept.carried,
         )
 
     def compared(self, block_number: int | None, images: tuple[MarketImage, ...], *, agreed: bool) -> None:
@@ -219,7 +225,6 @@ class LogsFollowed:
         waits = torn or any(token.pending for image in images for token in image.tokens)
         if self._until is None or (agreed and not waits):
             self._until = block_number
-        until, settled = self._until, self._settled_block
-        self._transactions = [one for one in self._transactions if one.block_number > until]
-        self._labels.keep(self._transactions)
+        settled = self._settled_block
+        self._kept.compared(block_number, self._until, settled)
         self._markets = {place: markets for place, markets in self._markets.items() if place[0] > settled}

@@ -214,6 +214,7 @@ class CycleStages(DecidingActor):
         running.plan = plan = cycle.plan(images, readings, frame, self._wallet_with_unknown(running))
         running.notes.extend(filter(None, [plan.doubt, *contradictions_noted(images)]))
         running.awaiting = {f"view:{market_id}" for market_id in plan.views}
+        self.breathe()  # a plan of many markets is much work by itself
         for market_id, view in plan.views.items():
             self.tell(market_address(self._state.wallet, market_id), view)
         prices = cycle.reference_prices(images, readings)

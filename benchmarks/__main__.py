@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from benchmarks import chain_catch_up, cycle, fill_latency, fills, memory
+from benchmarks import chain_catch_up, chain_steady, cycle, fill_latency, fills, memory, replay
 from benchmarks.results import Result
 
 BENCHMARKS: dict[str, Callable[[], Result]] = {
@@ -22,6 +22,8 @@ BENCHMARKS: dict[str, Callable[[], Result]] = {
     fills.POSTGRES: fills.measure_postgres,
     fill_latency.NAME: fill_latency.measure,
     chain_catch_up.NAME: chain_catch_up.measure,
+    chain_steady.NAME: chain_steady.measure,
+    replay.NAME: replay.measure,
 }
 
 

@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from benchmarks.chain_world import BLOCKS, GENESIS_S, WALLET, block_hash, encoded, transactions, word
+from benchmarks.chain_world import HEAD, WALLET, block_hash, block_time_s, encoded, transactions, word
 
-FINALIZED = BLOCKS - 10
+FINALIZED = HEAD - 10
 
 
 class Chain:
@@ -61,10 +61,10 @@ class Chain:
         if method == "eth_chainId":
             return b'"0x89"'
         assert method == "eth_getBlockByNumber", f"{method} is not answered here"
-        tags = {"latest": BLOCKS, "safe": FINALIZED, "finalized": FINALIZED}
+        tags = {"latest": HEAD, "safe": FINALIZED, "finalized": FINALIZED}
         number = tags.get(params[0]) or int(params[0], 16)
         header = {"number": hex(number), "hash": block_hash(number), "logsBloom": "0x" + "0" * 512}
-        return encoded(header | {"timestamp": hex(GENESIS_S + number * 3 // 2)})
+        return encoded(header | {"timestamp": hex(block_time_s(number))})
 
 
 class Handler(BaseHTTPRequestHandler):

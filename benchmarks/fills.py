@@ -50,7 +50,7 @@ def measure_postgres() -> Result:
         return _result(POSTGRES, (seconds, floor * FILLS / (size * batches)), batches)
 
 
-def offline(folder: Path, url: str, command: str, *arguments: int) -> Child:
+def offline(folder: Path, url: str, command: str, *arguments: int | str) -> Child:
     """A subject in a process of its own, with a wallet and a database, and nobody to ask over a network."""
     file = folder / "config.toml"
     file.write_text(

@@ -1,4 +1,4 @@
-"""Floor of the fill benchmarks: the rows of a booked fill, inserted by the driver and nothing else (D-27).
+"""Floor of what is booked: the rows of fills and of other entries, inserted by the driver and nothing else (D-27).
 
 Imports nothing of the product. A fill is a journal row, a fill, an observation and a position, with ids as long as real
 ones, the same keys, and the head of the stream moved; a batch is one transaction, durable when it returns (SQLite in
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +35,13 @@ TABLES: dict[str, tuple[int, int, tuple[int, ...], bool]] = {
     "floor_observations": (5, 1, (0, 1, 2, 3, 4), False),
     "floor_positions": (5, 9, (0, 1), True),
 }
+OTHERS: dict[str, tuple[int, int, tuple[int, ...], bool]] = {
+    # what a catch-up writes beside them
+    "floor_adjustments": (9, 8, (0, 1), False),
+    "floor_issues": (11, 1, (0, 1), False),
+    "floor_reports": (10, 8, (0, 1), False),
+}
+ALL = TABLES | OTHERS
 HEAD = "floor_head"
 LONG_ID = "0x" + "c0" * 32
 TOKEN_ID = "7" * 77
@@ -42,31 +49,31 @@ PAYLOAD = "x" * 680
 
 
 def _columns(name: str) -> list[str]:
-    texts, integers, _key, _replaced = TABLES[name]
+    texts, integers, _key, _replaced = ALL[name]
     return [f"t{number}" for number in range(texts)] + [f"n{number}" for number in range(integers)]
 
 
 def _create(name: str) -> str:
     columns = _columns(name)
-    key = ", ".join(columns[place] for place in TABLES[name][2])
+    key = ", ".join(columns[place] for place in ALL[name][2])
     typed = ", ".join(f"{column} {'TEXT' if column.startswith('t') else 'BIGINT'} NOT NULL" for column in columns)
     return f"CREATE TABLE {name} ({typed}, PRIMARY KEY ({key}))"
 
 
 def _insert(name: str, marks: str) -> str:
     columns = _columns(name)
-    key = [columns[place] for place in TABLES[name][2]]
+    key = [columns[place] for place in ALL[name][2]]
     sql = f"INSERT INTO {name} ({', '.join(columns)}) VALUES {marks}"  # noqa: S608  (names of this file)
-    if not TABLES[name][3]:
+    if not ALL[name][3]:
         return sql
     changes = ", ".join(f"{column} = excluded.{column}" for column in columns if column not in key)
     return f"{sql} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
 
 
-def _row(name: str, number: int, markets: int) -> Row:
-    texts, integers, _key, replaced = TABLES[name]
+def _row(name: str, number: int, markets: int, payload: str = PAYLOAD) -> Row:
+    texts, integers, _key, replaced = ALL[name]
     identity = f"{number % markets:077d}" if replaced else f"00000000-0000-4000-8000-{number:012d}"
-    body = PAYLOAD if name == "floor_journal" else TOKEN_ID
+    body = payload if name == "floor_journal" else TOKEN_ID
     values = ["main", identity, LONG_ID, LONG_ID, body, "BUY", *["LIVE"] * 6]
     return (*values[:texts], *[number] * integers)
 
@@ -105,21 +112,21 @@ def _transact(
     cursor.execute("COMMIT")
 
 
-def _prepare(cursor: Any) -> None:
-    for statement in (*map(_create, TABLES), f"CREATE TABLE {HEAD} (n0 BIGINT)", f"INSERT INTO {HEAD} VALUES (0)"):  # noqa: S608
+def _prepare(cursor: Any, tables: Iterable[str] = TABLES) -> None:
+    for statement in (*map(_create, tables), f"CREATE TABLE {HEAD} (n0 BIGINT)", f"INSERT INTO {HEAD} VALUES (0)"):  # noqa: S608
         cursor.execute(statement)
 
 
-def _sqlite(path: Path) -> sqlite3.Connection:
+def _sqlite(path: Path, tables: Iterable[str] = TABLES) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode = wal")
     connection.execute("PRAGMA synchronous = full")
-    _prepare(connection.cursor())
+    _prepare(connection.cursor(), tables)
     return connection
 
 
 def _sqlite_insert() -> Callable[[Any, str, list[Row]], object]:
-    statements = {name: _insert(name, "(" + ", ".join("?" for _ in _columns(name)) + ")") for name in TABLES}
+    statements = {name: _insert(name, "(" + ", ".join("?" for _ in _columns(name)) + ")") for name in ALL}
     return lambda target, name, rows: target.executemany(statements[name], rows)
 
 
@@ -127,6 +134,28 @@ def sqlite_seconds(path: Path, size: int, count: int, markets: int) -> float:
     """Seconds for ``count`` transactions of ``size`` fills each, into a new SQLite file at ``path``."""
     connection = _sqlite(path)
     seconds = _timed(connection.cursor(), _batches(size, count, markets), _sqlite_insert())
+    connection.close()
+    return seconds
+
+
+def sqlite_rows_seconds(path: Path, rows: Mapping[str, int], count: int, payload_bytes: int) -> float:
+    """Seconds for so many rows by table, spread over ``count`` transactions, into a new SQLite file at ``path``.
+
+    ``payload_bytes`` are those of all journal rows together.
+    """
+    payload = "x" * (payload_bytes // rows["floor_journal"])
+    batches = [
+        {
+            name: [
+                _row(name, number, total, payload)
+                for number in range(total * batch // count, total * (batch + 1) // count)
+            ]
+            for name, total in rows.items()
+        }
+        for batch in range(count)
+    ]
+    connection = _sqlite(path, rows)
+    seconds = _timed(connection.cursor(), batches, _sqlite_insert())
     connection.close()
     return seconds
 

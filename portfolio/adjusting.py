@@ -25,6 +25,7 @@ from portfolio.entries import (
     Trade,
 )
 from portfolio.facts import Side
+from portfolio.labelling_hints import log_index
 from portfolio.rows import NS_PER_MS, adjustment_rows, fill_row
 from portfolio.state import BookedAdjustment, Draft, MarketState
 from portfolio.units import floor_share, mul_price
@@ -118,11 +119,13 @@ def _name(draft: Draft, view: ExternalView, number: int, at_ms: int) -> tuple[st
 def logged_name(state: MarketState, hint: CauseHint) -> tuple[str, EconomicTime]:
     """The id that the log gives, and the time of its block, behind the trades matched within that second (D-02).
 
+    Of one block, what has the lower log index came first: it stands in the nanoseconds, which a block's time has not.
     An id is not used twice: a log that is booked again, after its block was dropped, gets the next number.
     """
     ids = logged_ids(state, hint.logged_as)
     entry_id = f"{hint.logged_as}#{len(ids) + 1}" if ids else hint.logged_as
-    return entry_id, EconomicTime((hint.at_ms + WITHIN_THE_SECOND_MS) * NS_PER_MS, ADJUSTMENT_TIE, entry_id)
+    at_ns = (hint.at_ms + WITHIN_THE_SECOND_MS) * NS_PER_MS + log_index(hint.logged_as)
+    return entry_id, EconomicTime(at_ns, ADJUSTMENT_TIE, entry_id)
 
 
 def logged_ids(state: MarketState, logged_as: str) -> tuple[str, ...]:
@@ -186,10 +189,12 @@ def _book(draft: Draft, entry: Adjustment, cash_micro: int) -> None:
         entry=entry, effects=(), cash_micro=cash_micro, superseded=False, booked_at_ms=draft.now_ms
     )
     draft.put_adjustment(booked)
-    effects = draft.append(entry)
-    booked = replace(booked, effects=effects)
+    draft.append_then(entry, lambda effects: _did(draft, replace(booked, effects=effects)))
+
+
+def _did(draft: Draft, booked: BookedAdjustment) -> None:
     draft.put_adjustment(booked)
-    draft.effects.extend(effects)
+    draft.effects.extend(booked.effects)
     draft.rows.extend(adjustment_rows(draft.state, booked))
 
 

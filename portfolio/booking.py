@@ -258,11 +258,11 @@ def change_fill(draft: Draft, known: BookedFill, booked: BookedFill) -> None:
         draft.settle(new)
     draft.rows.append(fill_row(draft.state, booked))
     if old.state.effective and not new.state.effective:
-        note(draft, new, -fill_shares(old), cause=f"FILL_{new.state.value}", pausing=False)
+        note(draft, new, -fill_shares(old), cause=f"FILL_{new.state.value}")
     elif new.state.effective and not old.state.effective:
         draft.restated_as = Cause.REINSTATED
         issue(draft, IssueType.FILL_REINSTATED, new, (old.state.value, new.state.value, "it settled after all"))
-        note(draft, new, fill_shares(new), cause="FILL_REINSTATED", pausing=False)
+        note(draft, new, fill_shares(new), cause="FILL_REINSTATED")
 
 
 def _economics(fill: Fill) -> tuple[object, ...]:
@@ -338,10 +338,10 @@ def _issue_row(draft: Draft, kind: IssueType, fill: Fill, texts: tuple[str, str,
 
 def _note_external(draft: Draft, fill: Fill) -> None:
     cause = Cause.EXTERNAL_BUY if fill.side is Side.BUY else Cause.EXTERNAL_SALE
-    note(draft, fill, fill_shares(fill), cause=cause.value, pausing=True)
+    note(draft, fill, fill_shares(fill), cause=cause.value)
 
 
-def note(draft: Draft, fill: Fill, shares: int, cause: str, *, pausing: bool) -> None:
+def note(draft: Draft, fill: Fill, shares: int, cause: str) -> None:
     """Leave a change for the next cycle to report (R-22, R-25)."""
     evidence = f"trade {fill.trade_id}"
     if fill.transaction_hash:
@@ -352,6 +352,5 @@ def note(draft: Draft, fill: Fill, shares: int, cause: str, *, pausing: bool) ->
         shares_micro=shares,
         cause=cause,
         evidence=evidence,
-        pausing=pausing,
     )
     draft.put(noted=(*draft.state.noted, change))

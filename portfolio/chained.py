@@ -7,13 +7,14 @@ reports and judges as drift (R-22).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
 from msgspec.structs import replace
 
 from portfolio.adjusting import Applied, book_hint, logged_name, stands_booked
 from portfolio.booking import change_fill, next_state, retold
-from portfolio.entries import Cause, FillState
+from portfolio.entries import Cause, Fill, FillState
 from portfolio.events import ChainDropped, ChainSeen
 from portfolio.outcomes import IssueAction, IssueRow, Severity
 from portfolio.reasons import ISSUES, IssueType, difference_severity
@@ -33,25 +34,41 @@ from portfolio.trades import TradeLeg
 from portfolio.units import MICRO, format_micro
 from portfolio.views import SettledFill
 
-STRUCTURAL = frozenset({Cause.POSITION_MERGED, Cause.POSITION_SPLIT, Cause.CONVERTED, Cause.REDEEMED})
-"""Causes that are reported, but not paused on (R-22)."""
-
 
 def see_chain(draft: Draft, event: ChainSeen) -> None:
     """Book what is not booked yet; what became final and was compared is nothing to undo any more (R-31)."""
     prices = _marks(draft.state, event)
-    for fact in event.facts:
-        _undo(draft, [held for held in draft.state.tail if _moved(held.fact, fact)])
-        if not _known(draft.state, fact):
-            _take(draft, fact, prices)
-    if draft.changed:
-        draft.put(tail=tuple(held for held in draft.state.tail if held.fact.block_number > event.final_block))
+    now = {fact.transaction_hash: fact.block_hash for fact in event.facts}
+    # A transaction is in one block at a time.
+    _undo(draft, [held for held in draft.state.tail if _moved(held.fact, now)])
+    taking = _Taking(draft, event.facts)
+    with draft.folding_once():
+        for fact in event.facts:
+            taking.take(fact, prices)
+        taking.settle()
+    if draft.changed or len(taking.tail) > len(draft.state.tail):
+        draft.put(tail=tuple(held for held in taking.tail if held.fact.block_number > event.final_block))
 
 
 def drop_blocks(draft: Draft, event: ChainDropped) -> None:
     """Undo what was booked from blocks that others have replaced, the last first."""
     gone = {block.block_hash for block in event.blocks}
     _undo(draft, [held for held in draft.state.tail if held.fact.block_hash in gone])
+
+
+def cancelling(state: MarketState, token_id: str, block_number: int) -> tuple[ChainFact, ...]:
+    """Logs of others' fills that wait and that leave the token's balance as it was: no difference will show them."""
+    waiting = [held.fact for held in state.tail if not held.booked_as and held.fact.block_number <= block_number]
+    strange = (fact for fact in waiting if fact.order_id and fact.order_id not in state.orders)
+    of_token = [fact for fact in strange if fact.hint.legs[0][0] == token_id]
+    return tuple(of_token) if of_token and sum(fact.hint.legs[0][1] for fact in of_token) == 0 else ()
+
+
+def book_cancelling(draft: Draft, facts: Iterable[ChainFact]) -> None:
+    """Book them, for nobody of ours has shown their trades meanwhile (R-21)."""
+    for fact in facts:
+        draft.evidence = fact.hint.evidence
+        _adjust(draft, fact, {}, Counter())
 
 
 def _marks(state: MarketState, event: ChainSeen) -> Mapping[str, int]:
@@ -71,7 +88,7 @@ def claim(draft: Draft, leg: TradeLeg) -> None:
         if held.fact.order_id != leg.order_id or not _waits(draft.state, held):
             continue
         rest = [one for one in draft.state.tail if one is not held]
-        if _fits(booked, held.fact) or _shows(booked, held.fact):
+        if _shown(booked, held.fact):
             _settle(draft, booked, held.fact, rest)
             return
         if booked.logged and _is_of(booked, held.fact, ()):
@@ -94,18 +111,9 @@ def _untold(booked: BookedFill, leg: TradeLeg) -> BookedFill:
     return replace(booked, fill=fill, proven=False, logged=False)
 
 
-def _moved(old: ChainFact, new: ChainFact) -> bool:
-    """Whether the chain now has the transaction in another block: it is in one at a time."""
-    return old.transaction_hash == new.transaction_hash and old.block_hash != new.block_hash
-
-
-def _known(state: MarketState, fact: ChainFact) -> bool:
-    if any(held.fact.hint.logged_as == fact.hint.logged_as for held in state.tail):
-        return True
-    if stands_booked(state, fact.hint.logged_as):
-        return True
-    taken = {held.booked_as for held in state.tail}
-    return any(_is_of(booked, fact, taken) for booked in _fills_of(state, fact.order_id) if fact.order_id)
+def _moved(fact: ChainFact, now: Mapping[str, str]) -> bool:
+    """Whether the chain now has the transaction in another block, by the blocks that transactions are in now."""
+    return now.get(fact.transaction_hash, fact.block_hash) != fact.block_hash
 
 
 def _is_of(booked: BookedFill, fact: ChainFact, taken: Collection[str]) -> bool:
@@ -115,22 +123,58 @@ def _is_of(booked: BookedFill, fact: ChainFact, taken: Collection[str]) -> bool:
     return same and booked.logged and booked.proven and fill_key(fill.trade_id, fill.order_id) not in taken
 
 
-def _fills_of(state: MarketState, order_id: str) -> list[BookedFill]:
-    return [booked for booked in state.fills.values() if booked.fill.order_id == order_id]
+class _Taking:
+    """The facts of one event being taken. What is looked up by them is found once, so that many cost as one each."""
 
+    def __init__(self, draft: Draft, facts: Iterable[ChainFact]) -> None:
+        self._draft = draft
+        self.tail = list(draft.state.tail)
+        self._logged = {held.fact.hint.logged_as for held in self.tail}
+        self._taken = {held.booked_as for held in self.tail}
+        self._moved: Counter[str] = Counter()
+        self._logs: dict[str, SettledFill] = {}
+        orders = {fact.order_id for fact in facts} - {""}
+        self._fills: dict[str, list[str]] = {}
+        for key, booked in draft.state.fills.items() if orders else ():
+            if booked.fill.order_id in orders:
+                self._fills.setdefault(booked.fill.order_id, []).append(key)
 
-def _take(draft: Draft, fact: ChainFact, prices: Mapping[str, int]) -> None:
-    draft.evidence = fact.hint.evidence
-    if not fact.order_id:
-        _adjust(draft, fact, prices)
-        return
-    ours = _fills_of(draft.state, fact.order_id)
-    fitting = [booked for booked in ours if _fits(booked, fact) or _shows(booked, fact)]
-    named = [booked for booked in fitting if booked.fill.transaction_hash is not None]
-    if fitting:
-        _settle(draft, (named or fitting)[0], fact, draft.state.tail)
-    else:
-        draft.put(tail=(*draft.state.tail, TailFact(fact=fact)))
+    def take(self, fact: ChainFact, prices: Mapping[str, int]) -> None:
+        """Book it, or keep it until its trade comes, unless it is known."""
+        ours = [self._draft.state.fills[key] for key in self._fills.get(fact.order_id, ())]
+        if self._knows(fact, ours):
+            return
+        self._draft.evidence = fact.hint.evidence
+        if fact.kept:
+            self._keep(TailFact(fact=fact))
+            return
+        if not fact.order_id:
+            self._keep(TailFact(fact=fact, booked_as=_adjust(self._draft, fact, prices, self._moved)))
+            return
+        fitting = [booked for booked in ours if _key(booked) not in self._logs and _shown(booked, fact)]
+        named = [booked for booked in fitting if booked.fill.transaction_hash is not None]
+        if fitting:
+            booked = _in_flight(self._draft, (named or fitting)[0])
+            self._moved[booked.fill.token_id] += fill_shares(booked.fill) - _counted(booked.fill)
+            self._logs[_key(booked)] = _log_of(self._draft, booked, fact)
+            self._keep(TailFact(fact=fact, booked_as=_key(booked), before=booked))
+        else:
+            self._keep(TailFact(fact=fact))
+
+    def _knows(self, fact: ChainFact, ours: Iterable[BookedFill]) -> bool:
+        if fact.hint.logged_as in self._logged or stands_booked(self._draft.state, fact.hint.logged_as):
+            return True
+        return any(_is_of(booked, fact, self._taken) for booked in ours)
+
+    def _keep(self, held: TailFact) -> None:
+        self.tail.append(held)
+        self._logged.add(held.fact.hint.logged_as)
+        self._taken.add(held.booked_as)
+
+    def settle(self) -> None:
+        """Settle the fills that were found, together."""
+        logs = list(self._logs.values())
+        settle(self._draft, [(log.trade_id, log.order_id) for log in logs], self._draft.evidence, logs)
 
 
 def _fits(booked: BookedFill, fact: ChainFact) -> bool:
@@ -148,12 +192,26 @@ def _shows(booked: BookedFill, fact: ChainFact) -> bool:
     return same and fill.state.effective and booked.proven and not booked.logged
 
 
+def _shown(booked: BookedFill, fact: ChainFact) -> bool:
+    return _fits(booked, fact) or _shows(booked, fact)
+
+
+def _key(booked: BookedFill) -> str:
+    return fill_key(booked.fill.trade_id, booked.fill.order_id)
+
+
 def _settle(draft: Draft, booked: BookedFill, fact: ChainFact, rest: Iterable[TailFact]) -> None:
-    """The chain's amounts win over computed ones (R-11, R-20)."""
     booked = _in_flight(draft, booked)
+    log = _log_of(draft, booked, fact)
+    settle(draft, [(log.trade_id, log.order_id)], log.evidence, [log])
+    draft.put(tail=(*rest, TailFact(fact=fact, booked_as=_key(booked), before=booked)))
+
+
+def _log_of(draft: Draft, booked: BookedFill, fact: ChainFact) -> SettledFill:
+    """The chain's amounts, which win over computed ones (R-11, R-20)."""
     fill, hint = booked.fill, fact.hint
     draft.evidence = draft.evidence_of[fill.token_id] = hint.evidence
-    log = SettledFill(
+    return SettledFill(
         trade_id=fill.trade_id,
         order_id=fill.order_id,
         amount_micro=abs(hint.cash_micro + hint.fee_micro),
@@ -161,9 +219,6 @@ def _settle(draft: Draft, booked: BookedFill, fact: ChainFact, rest: Iterable[Ta
         transaction_hash=fact.transaction_hash,
         evidence=hint.evidence,
     )
-    settle(draft, [(fill.trade_id, fill.order_id)], hint.evidence, [log])
-    held = TailFact(fact=fact, booked_as=fill_key(fill.trade_id, fill.order_id), before=booked)
-    draft.put(tail=(*rest, held))
 
 
 def _in_flight(draft: Draft, booked: BookedFill) -> BookedFill:
@@ -177,48 +232,63 @@ def _in_flight(draft: Draft, booked: BookedFill) -> BookedFill:
     return booked
 
 
-def _adjust(draft: Draft, fact: ChainFact, prices: Mapping[str, int]) -> None:
-    before = {token_id: draft.state.position(token_id).shares_micro for token_id, _ in fact.hint.legs}
+def _adjust(draft: Draft, fact: ChainFact, prices: Mapping[str, int], moved: Counter[str]) -> str:
+    """Book an entry; its id. ``moved`` is what the event moved before, which is not in the positions yet."""
     name = logged_name(draft.state, fact.hint)
+    # What the chain had dropped and has again was drift when it was first seen.
+    again = name[0] != fact.hint.logged_as
     for change in book_hint(draft, fact.hint, name, prices):
-        held = before[change.token_id]
+        held = draft.state.position(change.token_id).shares_micro + moved[change.token_id]
+        moved[change.token_id] += change.shares_micro
         texts = (format_micro(held), format_micro(held + change.shares_micro), change.cause)
         severity = difference_severity(change.shares_micro)
-        draft.rows.append(_issue(draft, IssueType.POSITION_DRIFT, severity, change.token_id, texts))
-        _note(draft, change, pausing=fact.hint.cause not in STRUCTURAL)
-    draft.put(tail=(*draft.state.tail, TailFact(fact=fact, booked_as=name[0])))
+        kind = IssueType.CHAIN_REORGANISED if again else IssueType.POSITION_DRIFT
+        draft.rows.append(_issue(draft, kind, severity, change.token_id, texts))
+        _note(draft, replace(change, cause=Cause.REORGANISED.value) if again else change)
+    return name[0]
 
 
-def _note(draft: Draft, change: Applied, *, pausing: bool) -> None:
+def _note(draft: Draft, change: Applied) -> None:
     noted = NotedChange(
         condition_id=change.condition_id,
         token_id=change.token_id,
         shares_micro=change.shares_micro,
         cause=change.cause,
         evidence=change.evidence,
-        pausing=pausing,
     )
     draft.put(noted=(*draft.state.noted, noted))
 
 
 def _undo(draft: Draft, dropped: list[TailFact]) -> None:
-    for held in reversed(dropped):
-        fact = held.fact
-        draft.evidence = f"block {fact.block_number} ({fact.block_hash}) was dropped by the chain"
-        draft.put(tail=tuple(one for one in draft.state.tail if one is not held))
-        fill = draft.state.fills.get(held.booked_as)
-        adjustment = draft.state.adjustments.get(held.booked_as)
-        if fill is not None and held.before is not None:
-            _unsettle(draft, fill, held.before, fact)
-        elif adjustment is not None and not adjustment.superseded:
-            _take_back(draft, adjustment, fact)
+    if not dropped:
+        return
+    gone = {id(held) for held in dropped}
+    draft.put(tail=tuple(held for held in draft.state.tail if id(held) not in gone))
+    moved: Counter[str] = Counter()
+    with draft.folding_once():
+        for held in reversed(dropped):
+            _undo_one(draft, held, moved)
 
 
-def _unsettle(draft: Draft, booked: BookedFill, before: BookedFill, fact: ChainFact) -> None:
-    """The fill as it would be without its log: in flight again, unless the exchange has said how it ended."""
+def _undo_one(draft: Draft, held: TailFact, moved: Counter[str]) -> None:
+    fact = held.fact
+    draft.evidence = f"block {fact.block_number} ({fact.block_hash}) was dropped by the chain"
+    fill = draft.state.fills.get(held.booked_as)
+    adjustment = draft.state.adjustments.get(held.booked_as)
+    if fill is not None and held.before is not None:
+        moved[fill.fill.token_id] += _unsettle(draft, fill, held.before, fact)
+    elif adjustment is not None and not adjustment.superseded:
+        _take_back(draft, adjustment, fact, moved)
+
+
+def _unsettle(draft: Draft, booked: BookedFill, before: BookedFill, fact: ChainFact) -> int:
+    """The fill as it would be without its log: in flight again, unless the exchange has said how it ended.
+
+    Returns the shares that this moves: none, where it counts as before.
+    """
     fill, was = booked.fill, before.fill
     if fill.state is FillState.SUPERSEDED:
-        return
+        return 0
     # A receipt that had settled it was of the block that is gone.
     flying = FillState.OBSERVED if was.state is FillState.SETTLED else was.state
     told = fill.transaction_hash != fact.transaction_hash or booked.hash_told > before.hash_told
@@ -238,18 +308,24 @@ def _unsettle(draft: Draft, booked: BookedFill, before: BookedFill, fact: ChainF
     texts = (fill.state.value, restored.state.value, draft.evidence)
     subject = fill_key(fill.trade_id, fill.order_id)
     draft.rows.append(_issue(draft, IssueType.CHAIN_REORGANISED, Severity.INFO, subject, texts))
+    return _counted(restored) - _counted(fill)
 
 
-def _take_back(draft: Draft, booked: BookedAdjustment, fact: ChainFact) -> None:
-    """The entry counts no more; what that changes is stated as a row of its own (D-02)."""
+def _counted(fill: Fill) -> int:
+    return fill_shares(fill) if fill.state.effective else 0
+
+
+def _take_back(draft: Draft, booked: BookedAdjustment, fact: ChainFact, moved: Counter[str]) -> None:
+    """The entry counts no more; what that changes is stated as a row of its own (D-02). ``moved`` as above."""
     draft.restated_as = Cause.REORGANISED
     draft.put_adjustment(replace(booked, superseded=True))
     draft.refold(booked.entry.at)
     for token_id, shares in fact.hint.legs:
         draft.evidence_of[token_id] = draft.evidence
         place = draft.state.token(token_id)
-        held = draft.state.position(token_id).shares_micro
-        texts = (format_micro(held + shares), format_micro(held), draft.evidence)
+        held = draft.state.position(token_id).shares_micro + moved[token_id]
+        moved[token_id] -= shares
+        texts = (format_micro(held), format_micro(held - shares), draft.evidence)
         draft.rows.append(_issue(draft, IssueType.CHAIN_REORGANISED, difference_severity(shares), token_id, texts))
         change = Applied(
             token_id=token_id,
@@ -258,7 +334,7 @@ def _take_back(draft: Draft, booked: BookedAdjustment, fact: ChainFact) -> None:
             cause=Cause.REORGANISED.value,
             evidence=draft.evidence,
         )
-        _note(draft, change, pausing=False)
+        _note(draft, change)
 
 
 def _issue(draft: Draft, kind: IssueType, severity: Severity, subject: str, texts: tuple[str, str, str]) -> IssueRow:

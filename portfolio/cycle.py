@@ -279,6 +279,7 @@ def _differs(image: MarketImage, view: ExternalView, exams: Sequence[TokenExam])
     return (
         image.noted
         or image.short
+        or any(not change.booked for change in image.chained)
         or any(token.pending for token in image.tokens)
         or any(exam.difference_micro != 0 or exam.explained for exam in exams)
         or not orders_agree(image.orders, shown)

@@ -33,9 +33,13 @@ def _name(held: TailFact) -> tuple[str, str]:
     return held.fact.hint.logged_as, held.fact.block_hash
 
 
-def of_token(facts: Iterable[TailFact], token_id: str) -> TailFact | None:
-    """The one fact that moved the token; None where there is none, or more than one may be meant."""
-    found = [held for held in facts if token_id in dict(held.fact.hint.legs)]
+def of_token(state: MarketState, facts: Iterable[TailFact], token_id: str) -> TailFact | None:
+    """The one fact that moved the token; None where there is none, or more than one may be meant.
+
+    An entry that is taken back comes before a fill, which stays and is in flight again.
+    """
+    moved = [held for held in facts if token_id in dict(held.fact.hint.legs)]
+    found = [held for held in moved if held.booked_as in state.adjustments] or moved
     return found[0] if len(found) == 1 else None
 
 

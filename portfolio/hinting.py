@@ -26,7 +26,8 @@ FLOWS = frozenset({ChangeKind.DEPOSIT, ChangeKind.WITHDRAWAL, ChangeKind.REWARD}
 def labelled(images: Iterable[MarketImage], logs: Logs | None) -> tuple[tuple[ChainChange, ...] | None, str]:
     """What the logs show that happened to the wallet, in the chain's order, and why not where they do not.
 
-    Fills that are booked by their logs are left out: after a long absence they are nearly all. None without logs. The reader gives whole what it cannot explain; should it not, nothing is believed of any of it.
+    Fills that are booked by their logs are left out: after a long absence they are nearly all. None without logs. The
+    reader gives whole what it cannot explain; should it not, nothing is believed of any of it.
     """
     if logs is None:
         return None, ""
@@ -112,7 +113,8 @@ def flows(seen: Iterable[ChainChange], logs: Logs | None) -> tuple[ChainChange, 
     """Deposits, withdrawals and rewards since cash was compared: no entry of a market explains them (X-10)."""
     if logs is None:
         return ()
-    return tuple(change for change in seen if change.kind in FLOWS and change.block_number > logs.cash_until_block)
+    new = (change for change in seen if change.transaction_hash not in logs.carried)
+    return tuple(change for change in new if change.kind in FLOWS and change.block_number > logs.cash_until_block)
 
 
 def hints(

@@ -35,10 +35,12 @@ def fills(scene: Scene) -> list[ChainChange]:
 
 def _settle(scene: Scene, log: OrderFilled) -> Iterator[tuple[Moves, Leg]]:
     """Take what the event states; yields what it states beyond the movements, turned round."""
+    others = _others(scene, log)
     for moves, asset, amount in ((scene.tokens, log.token_id, _shares(log)), (scene.cash, EXCHANGE_BUCKET, _cash(log))):
         left = amount
-        for among in _others(scene, log):
-            left -= moves.take(asset, left, among)
+        for among in others:
+            if left != 0:
+                left -= moves.take(asset, left, among)
         if left != 0:
             yield moves, Leg(asset=asset, amount=-left, party=log.contract, log_index=log.log_index)
 

@@ -85,3 +85,8 @@ def log_name(change: ChainChange, legs: tuple[tuple[str, int], ...]) -> str:
     """What an entry for these legs is called: one log may move several tokens by causes of their own."""
     token = f":{legs[0][0]}" if len(legs) == 1 else ""
     return f"{LOGGED}{change.transaction_hash}:{change.log_index}{token}"
+
+
+def log_index(name: str) -> int:
+    """The index of the log that :func:`log_name` has put into a name."""
+    return int(name.removeprefix(LOGGED).split(":")[1])

@@ -90,7 +90,7 @@ def check_order(draft: Draft, event: OrderChecked) -> None:
     put_order(draft, given_up(known))
     texts = (f"{format_micro(lost)} provisional", "reversed", "no trade explains it and no balance shows it")
     issue(draft, IssueType.FILL_EXPIRED, fill, texts)
-    note(draft, fill, -fill_shares(fill), cause="FILL_EXPIRED", pausing=False)
+    note(draft, fill, -fill_shares(fill), cause="FILL_EXPIRED")
     draft.refold(EconomicTime(before.matched_at_ns))
 
 

@@ -215,10 +215,15 @@ def _note_shortfalls(draft: Draft) -> None:
 
 
 def _stays_short(draft: Draft, event: MarketEvent) -> tuple[Breach, ...]:
-    """Shortfalls that a cycle finds older than the settling window, and that no pending difference may explain."""
+    """Shortfalls that a cycle finds older than the settling window, and that nothing which waits may explain.
+
+    That is a difference before its second look, or a log whose trade the exchange has not shown (L-16).
+    """
     if not isinstance(event, ExternalView) or event.chain is None:
         return ()
-    waiting, now_ms = draft.state.pending, draft.now_ms
+    logs = (held.fact.hint.legs for held in draft.state.tail if not held.booked_as)
+    waiting = draft.state.pending.keys() | {token_id for legs in logs for token_id, _ in legs}
+    now_ms = draft.now_ms
     overdue = (
         (token_id, since_ms)
         for token_id, since_ms in draft.state.short_since.items()

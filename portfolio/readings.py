@@ -17,7 +17,8 @@ class Logs(msgspec.Struct, frozen=True, kw_only=True):
 
     ``book`` names the addresses that mean something on this chain; the tokens are the images' to say. Where something
     was left open they begin earlier: cash was compared at ``cash_until_block`` last. ``labelled`` is what some of the
-    transactions did, by their hashes, where that was told from the same tokens before.
+    transactions did, by their hashes, where that was told from the same tokens before. ``carried`` are transactions
+    whose cash an earlier comparison had already, in a block that others may have replaced since.
     """
 
     address: str
@@ -25,6 +26,7 @@ class Logs(msgspec.Struct, frozen=True, kw_only=True):
     transactions: tuple[ChainTransaction, ...]
     book: TokenBook
     labelled: Mapping[str, tuple[ChainChange, ...]] = {}
+    carried: frozenset[str] = frozenset()
 
 
 class Readings(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from portfolio.adjusting import (
     stands_booked,
     usable_hints,
 )
+from portfolio.chained import book_cancelling, cancelling
 from portfolio.comparison import TokenExam, examine_market, stand_in_difference
 from portfolio.entries import Cause
 from portfolio.images import image_of
@@ -26,6 +27,7 @@ from portfolio.outcomes import DeltaType, IssueRow, Severity
 from portfolio.reasons import ISSUES, IssueType, difference_severity
 from portfolio.settling import absorb, settle
 from portfolio.state import Draft, PendingToken
+from portfolio.tail import ChainFact
 from portfolio.thresholds import cost_hint_micro
 from portfolio.units import MICRO, format_micro, mul_price
 from portfolio.views import CauseHint, ChainView, ExternalView, TokenImage
@@ -129,8 +131,9 @@ def _by_chain(draft: Draft, view: ExternalView, chain: ChainView) -> tuple[list[
     certain = _certain_hints(draft, view, exams)
     shown = {token_id for hint in certain for token_id, _ in hint.legs}
     for exam in exams:
+        cancelled = () if exam.difference_micro else cancelling(draft.state, exam.token_id, chain.block_number)
         if exam.difference_micro == 0:
-            _forget(draft, exam.token_id)
+            _no_difference(draft, view, exam, cancelled)
         elif exam.token_id in shown or _seen_enough(draft, view, exam, chain.block_number):
             ready[exam.token_id] = exam
     found = {token_id: exam.difference_micro for token_id, exam in ready.items() if token_id not in shown}
@@ -142,6 +145,15 @@ def _by_chain(draft: Draft, view: ExternalView, chain: ChainView) -> tuple[list[
             _forget(draft, token_id)
             confirmed.append(_confirmed(exam, block, chain.block_time_ms + WITHIN_THE_SECOND_MS))
     return confirmed, (*certain, *hints)
+
+
+def _no_difference(draft: Draft, view: ExternalView, exam: TokenExam, cancelled: Sequence[ChainFact]) -> None:
+    """Fills of others that leave no difference are booked at a second look, as any that leaves one."""
+    block_number = view.chain.block_number if view.chain is not None else None
+    if cancelled and not _looked_twice(draft, view, exam, block_number):
+        return
+    book_cancelling(draft, cancelled)
+    _forget(draft, exam.token_id)
 
 
 def _certain_hints(draft: Draft, view: ExternalView, exams: Sequence[TokenExam]) -> tuple[CauseHint, ...]:
@@ -222,7 +234,7 @@ def _opens(draft: Draft, view: ExternalView, exam: TokenExam) -> bool:
 def _looked_twice(draft: Draft, view: ExternalView, exam: TokenExam, block_number: int | None) -> bool:
     """Whether the same difference was seen in an earlier cycle and, where the chain gave both, at an earlier block."""
     known = draft.state.pending.get(exam.token_id)
-    if known is None or known.difference_micro != exam.difference_micro:
+    if known is None or known.difference_micro != exam.difference_micro or _is_another(draft, view, known):
         pending = PendingToken(
             token_id=exam.token_id,
             difference_micro=exam.difference_micro,
@@ -232,13 +244,22 @@ def _looked_twice(draft: Draft, view: ExternalView, exam: TokenExam, block_numbe
             hints=_hints_of(view, exam.token_id),
         )
         draft.put(pending={**draft.state.pending, exam.token_id: pending})
-        _pending_issue(draft, view, exam)
+        if exam.difference_micro:
+            _pending_issue(draft, view, exam)
         return False
     if known.cycle_id == view.cycle_id:
         return False
     if block_number is not None and known.block_number is not None and block_number <= known.block_number:
         return False
     return not exam.waiting or draft.now_ms - known.since_ms >= view.policy.settle_window_ms
+
+
+def _is_another(draft: Draft, view: ExternalView, known: PendingToken) -> bool:
+    """Whether a difference of that size is another one by now: its logs found their trades, or are others (L-16)."""
+    told = {hint.logged_as for hint in known.hints if hint.logged_as}
+    shown = {hint.logged_as for hint in _hints_of(view, known.token_id) if hint.logged_as}
+    booked = {held.fact.hint.logged_as for held in draft.state.tail if held.booked_as}
+    return bool(told & booked) or (bool(told and shown) and told != shown)
 
 
 def _forget(draft: Draft, token_id: str) -> None:

@@ -7,7 +7,8 @@ assign last). Nothing here decides; ``booking``, ``orders`` and ``reconciling`` 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 from msgspec.structs import replace
@@ -96,7 +97,6 @@ class NotedChange(msgspec.Struct, frozen=True, kw_only=True):
     shares_micro: int
     cause: str
     evidence: str
-    pausing: bool
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,6 +178,14 @@ class MarketState(msgspec.Struct, frozen=True, kw_only=True):
                 yield from provisional_fills(order)
 
 
+class _Held:
+    """Folds that wait for each other: from where on, and who wants to know what an entry did."""
+
+    def __init__(self) -> None:
+        self.since: EconomicTime | None = None
+        self.waiting: list[tuple[str, Callable[[tuple[EntryEffect, ...]], None]]] = []
+
+
 class Draft:
     """A state being changed, with the rows the change wants written. Lives within one transition.
 
@@ -197,6 +205,7 @@ class Draft:
         self.evidence = ""
         self.evidence_of: dict[str, str] = {}
         self.restated_as = Cause.RESTATED
+        self._held: _Held | None = None
 
     def put(self, **changes: object) -> None:
         """Replace fields of the state."""
@@ -233,6 +242,25 @@ class Draft:
         effects, changes = self._with_newest(entry, known)
         self.put(**changes)
         return effects
+
+    def append_then(self, entry: Entry, then: Callable[[tuple[EntryEffect, ...]], None]) -> None:
+        """As :meth:`append`, and tell ``then`` what the entry did: at once, or when what is held is folded."""
+        if self._held is None:
+            then(self.append(entry))
+        else:
+            self._held.waiting.append((entry.entry_id, then))
+            self.refold(entry.at)
+
+    @contextmanager
+    def folding_once(self) -> Iterator[None]:
+        """Within it nothing is folded anew; at its end everything is, once. Until then positions stay as they were."""
+        held = self._held = _Held()
+        yield
+        self._held = None
+        if held.since is not None:
+            effects = self.refold(held.since).by_entry()
+            for entry_id, then in held.waiting:
+                then(effects.get(entry_id, ()))
 
     def append_fill(self, booked: BookedFill) -> BookedFill:
         """Put a new fill that counts, as :meth:`append` does; returns it with the P&L that it realised.
@@ -272,6 +300,9 @@ class Draft:
 
     def refold(self, since: EconomicTime) -> Folded:
         """Fold anew from ``since`` on, where an entry came, changed, or began or ceased to count."""
+        if self._held is not None:
+            self._held.since = since if self._held.since is None else min(since, self._held.since)
+            return Folded(positions=(), effects=(), shortfalls=())
         marks = tuple(mark for mark in self.state.marks if mark.at < since)
         start = marks[-1] if marks else None
         entries = tuple(

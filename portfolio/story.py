@@ -17,6 +17,7 @@ from collections.abc import Set as AbstractSet
 import msgspec
 from msgspec.structs import replace
 
+from portfolio.entries import Cause, FillState
 from portfolio.finality import Blocks, Finality, of_token, standing, undone
 from portfolio.market import Step
 from portfolio.outcomes import AdjustmentRow, FillRow
@@ -47,6 +48,8 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NOTHING = Totals()
+_STANDING = frozenset({FillState.OBSERVED, FillState.SETTLED})
+"""What a fill is whose block was dropped, unless it has failed: in flight, or settled by the exchange's word."""
 
 
 class Story(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +78,7 @@ class Teller:
         self._adjustments: dict[tuple[str, str], AdjustmentRow] = {}
         self._parted: dict[str, int] = {}
         self._blocks = Blocks()
+        self._lost: set[str] = set()
 
     def hear(self, step: Step, seq: int, at_ms: int) -> None:
         """The step that journal entry ``seq`` of ``at_ms`` gave, from :attr:`state` on."""
@@ -90,7 +94,8 @@ class Teller:
             elif isinstance(row, AdjustmentRow):
                 self._adjustments[row.entry_id, row.token_id] = row
                 line = adjustment_line(row, _about(moving, row.token_id), seq)
-                self._count(taken_back(line, of_token(gone, row.token_id)))
+                undoes = row.cause is Cause.REORGANISED
+                self._count(taken_back(line, of_token(before, gone, row.token_id)) if undoes else line)
         if before.halted != step.state.halted:
             self._lines.append(halt_line(step, seq, at_ms))
         self._compare(before, {line.token_id for line in self._lines[heard:]}, seq)
@@ -118,13 +123,17 @@ class Teller:
         key = fill_key(row.trade_id, row.order_id)
         known = self._fills.get(key)
         self._fills[key] = row
-        kind = _kind(known, row)
+        lost = next((held for held in gone if held.booked_as == key and not row.settled_by), None)
+        kind = Kind.UNSETTLED if lost is not None and row.state in _STANDING else _kind(known, row)
+        if kind in {None, Kind.REPRICED} and key in self._lost and row.settled_by:
+            kind = Kind.SETTLED
         if kind is None:
             return False
-        line = fill_line(row, kind, when)
-        line = replace(line, fee_micro=_fee(row) - _fee(known))
+        line = replace(fill_line(row, kind, when), fee_micro=_fee(row) - _fee(known))
+        self._lost.discard(key)
         if kind is Kind.UNSETTLED:
-            line = taken_back(line, next((held for held in gone if held.booked_as == key), None))
+            self._lost.add(key)
+            line = taken_back(line, lost)
         effect = own.get(f"fill:{key}") if kind is Kind.FILL else None
         self._count(line if effect is None else with_effect(line, effect))
         return known is None or _economics(row) != _economics(known)

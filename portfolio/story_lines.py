@@ -136,13 +136,16 @@ def taken_back(line: Line, held: TailFact | None) -> Line:
     if held is None or named is None:
         return line
     fact = held.fact
+    dropped = f"block {fact.block_number} ({fact.block_hash}) was dropped by the chain"
+    if line.kind is Kind.UNSETTLED and line.cause == FillState.SETTLED:
+        dropped += "; it stays settled by the exchange's word"
     return replace(
         line,
         transaction_hash=fact.transaction_hash,
         log_index=None if named[2] is None else int(named[2]),
         block_number=fact.block_number,
         finality=Finality.DROPPED,
-        evidence=line.evidence or f"block {fact.block_number} ({fact.block_hash}) was dropped by the chain",
+        evidence=line.evidence or dropped,
     )
 
 

@@ -31,6 +31,10 @@ from storage.queries import Queries, Record, ReportKind, Selection
 
 CYCLES_SHOWN = 12
 EVENTS_SHOWN = 14
+_FRAME_ROWS = 6
+_FRAME_COLUMNS = 4
+"""Borders of both boxes, the headings of the cycles, and a free row under it all."""
+
 PAUSED = ReasonCode.PORTFOLIO_SYNC_STRATEGY_PAUSED.value
 _IDENTITY = ("wallet", "market_id", "synced_at_ms", "subject", "event_type", "strategy_id")
 _PAGE = 500
@@ -302,6 +306,7 @@ class Panel:
     def __init__(self, console: Console, heading: str) -> None:
         """Takes the terminal until ``close``."""
         self._heading = heading
+        self._console = console
         self._cycles: deque[Line] = deque(maxlen=CYCLES_SHOWN)
         self._events: deque[Line] = deque(maxlen=EVENTS_SHOWN)
         self._live = Live(console=console, auto_refresh=False, get_renderable=self._draw)
@@ -321,13 +326,24 @@ class Panel:
         names = ("time", "status", "block", "positions", "deltas", "drift max pUSD", "pending", "ms")
         for name in names:
             cycles.add_column(name, justify="left" if name in {"time", "status"} else "right")
-        for line in self._cycles:
+        height = self._console.size.height
+        shown = list(self._cycles)[-max(1, height // 4) :]
+        for line in shown:
             cycles.add_row(*_cells(line), style="" if line.row["status"] == "ok" else "yellow")
-        events = Text("\n").join(
-            Text(f"{clock_time(line.at_ms)}  {line.kind.value:<7}  {line.text}", style=_COLOURS[line.kind])
-            for line in self._events
-        )
+        events = Text("\n").join(self._newest(height - len(shown) - _FRAME_ROWS))
         return Group(Box(cycles, title=self._heading), Box(events, title="what happened"))
+
+    def _newest(self, rows: int) -> list[Text]:
+        """What happened last, so much that a low terminal shows all of it; a long line takes several rows."""
+        width = max(1, self._console.size.width - _FRAME_COLUMNS)
+        texts: deque[Text] = deque()
+        for line in reversed(self._events):
+            text = Text(f"{clock_time(line.at_ms)}  {line.kind.value:<7}  {line.text}", style=_COLOURS[line.kind])
+            rows -= len(text.wrap(self._console, width))
+            if rows < 0 and texts:
+                break
+            texts.appendleft(text)
+        return list(texts)
 
 
 def _cells(line: Line) -> tuple[str, ...]:

@@ -169,14 +169,15 @@ class Offering(Wiring):
         stream, chain = self._stream_shown(), self._board.chain
         followed = () if stream is None else (_stream_state(stream),)
         up[LOGS] = up[LOGS] and not chain.detail
-        said = {LOGS: chain.detail or (_heights(chain) if up[LOGS] else "")}
+        agreed = agreement(shown.report, len(set(self._config.polygon.rpc_urls))) if shown.rpc_up else ""
+        said = {LOGS: _heights(chain) if up[LOGS] else "", "chain": agreed}
         return followed + tuple(
             SourceState(
                 name=name,
                 up=is_up,
                 last_ok_at_ms=at_ms if is_up else None,
                 last_failure_at_ms=None if is_up else at_ms,
-                detail=said.get(name) or _reason(reasons, name, up=is_up),
+                detail=said.get(name) or _reason(reasons, name, up=is_up) or (chain.detail if name == LOGS else ""),
             )
             for name, is_up in up.items()
         )
@@ -255,6 +256,16 @@ def _stream_state(stream: StreamShown) -> SourceState:
 
 def _reason(reasons: Sequence[str], name: str, *, up: bool) -> str:
     return "" if up else next((reason for reason in reasons if reason.startswith(name)), "")
+
+
+def agreement(report: OperationsReport, endpoints: int) -> str:
+    """Whether several RPC endpoints had the block that the cycle compared at; with one that is waived (X-14, R-31)."""
+    if endpoints == 1:
+        return "agreement waived: one endpoint"
+    doubt = next((reason for reason in report.reasons if reason.startswith(Source.CHAIN_AGREEMENT.value)), "")
+    if doubt or not report.onchain_reconciled:
+        return doubt
+    return f"at least two of {endpoints} endpoints agreed on block {report.block_number}"
 
 
 def _heights(chain: ChainShown) -> str:

@@ -122,11 +122,17 @@ def key_of(row: Outcome) -> Key:
 
 def keyed(rows: Mapping[Kind, Iterable[SqlRow]]) -> StateRows:
     """Stored rows by their keys."""
-    return {kind: {_stored_key(TABLES[kind], row): row for row in some} for kind, some in rows.items()}
+    return {kind: {_STORED_KEYS[kind](row): row for row in some} for kind, some in rows.items()}
 
 
-def _stored_key(table: StateTable, row: SqlRow) -> Key:
-    return tuple(row[table.columns.index(column)] for column in table.key)
+def _places(table: StateTable, columns: Iterable[str]) -> Any:
+    """A function from a stored row to the values of some columns; always a tuple."""
+    places = [table.columns.index(column) for column in columns]
+    get = operator.itemgetter(*places)
+    return get if len(places) > 1 else lambda row: (get(row),)
+
+
+_STORED_KEYS: Mapping[Kind, Any] = {kind: _places(table, table.key) for kind, table in TABLES.items()}
 
 
 def state_digest(rows: StateRows) -> str:
@@ -134,13 +140,19 @@ def state_digest(rows: StateRows) -> str:
     return digest([(TABLES[kind].name, _compared_rows(TABLES[kind], rows[kind])) for kind in TABLES])
 
 
-def _compared_rows(table: StateTable, rows: Mapping[Key, SqlRow]) -> list[list[Any]]:
-    chosen = _compared(table)
-    return [[row[number] for number in chosen] for _, row in sorted(rows.items())]
+def digests(rebuilt: StateRows, stored: StateRows) -> tuple[str, str]:
+    """The digests of both; where every row is the same, the second need not be computed."""
+    made = state_digest(rebuilt)
+    return made, made if rebuilt == stored else state_digest(stored)
 
 
-def _compared(table: StateTable) -> tuple[int, ...]:
-    return tuple(number for number, column in enumerate(table.columns) if column not in WORDED)
+def _compared(table: StateTable) -> tuple[str, ...]:
+    return tuple(column for column in table.columns if column not in WORDED)
+
+
+def _compared_rows(table: StateTable, rows: Mapping[Key, SqlRow]) -> list[SqlRow]:
+    chosen = _places(table, _compared(table))
+    return [chosen(row) for _, row in sorted(rows.items())]
 
 
 def differences(rebuilt: Rebuilt, stored: StateRows) -> list[Difference]:
@@ -178,8 +190,5 @@ def _fields(table: StateTable, left: SqlRow | None, right: SqlRow | None) -> Ite
     if left is None or right is None:
         yield "", left and table.named(left), right and table.named(right)
         return
-    yield from (
-        (table.columns[number], left[number], right[number])
-        for number in _compared(table)
-        if left[number] != right[number]
-    )
+    kept, made = table.named(left), table.named(right)
+    yield from ((name, kept[name], made[name]) for name in _compared(table) if kept[name] != made[name])

@@ -19,7 +19,7 @@ from portfolio.units import format_micro
 from service.config import Config
 from service.errors import ServiceError
 from service.one_wallet import the_wallet
-from service.rebuilt import Difference, Rebuilt, differences, keyed, state_digest
+from service.rebuilt import Difference, Rebuilt, differences, digests, keyed, state_digest
 from service.replay import uncollected
 from storage.database import open_readonly
 from storage.journal import Journal, import_lines
@@ -52,7 +52,8 @@ def replay(
         with journal_entries(config, journal_file) as (name, entries):
             rebuilt = replayed(name, entries, until, watch)
         broken_at = None if journal_file is not None else _broken_at(config)
-        return {**_document(rebuilt, None, broken_at), "state": state_at(rebuilt)}
+        alone = (state_digest(rebuilt.stored()), None)
+        return {**_document(rebuilt, alone, broken_at), "state": state_at(rebuilt)}
     database = open_readonly(config.storage_url)
     try:
         name = the_wallet(config).name
@@ -62,7 +63,7 @@ def replay(
     finally:
         database.close()
     kept = keyed(stored.rows)
-    document = _document(rebuilt, state_digest(kept), _broken_at(config))
+    document = _document(rebuilt, digests(rebuilt.stored(), kept), _broken_at(config))
     return {**document, **listed([] if document["equal"] else differences(rebuilt, kept))}
 
 
@@ -121,8 +122,8 @@ def replayed(name: str, entries: Iterable[JournalEntry], until: int | None, watc
     return rebuilt
 
 
-def _document(rebuilt: Rebuilt, stored: str | None, broken_at: int | None) -> Record:
-    made, states = state_digest(rebuilt.stored()), rebuilt.books.digests()
+def _document(rebuilt: Rebuilt, shown: tuple[str, str | None], broken_at: int | None) -> Record:
+    (made, stored), states = shown, rebuilt.books.digests()
     return {
         "digest": made,
         "stored_digest": stored,

@@ -11,7 +11,7 @@ from messages.ledger import JournalEntry
 from portfolio.invariants import CATALOGUE
 from service.config import Config
 from service.one_wallet import the_wallet
-from service.rebuilt import Rebuilt, differences, keyed, state_digest
+from service.rebuilt import Rebuilt, differences, digests, keyed
 from service.replay import ReplayFailed, uncollected
 from service.replaying import Record, Watch, listed, nobody, told
 from service.verify_books import BY_CYCLE, Audit, Finding
@@ -101,12 +101,11 @@ def _state(check: _Check, stored: StoredState, chain: ChainCheck) -> Record:
     because = check.failed
     if chain.damages:
         because = f"the journal is not sound from entry {chain.damages[0].seq} on"
-    made = state_digest(check.rebuilt.stored())
+    kept = keyed(stored.rows)
+    made, digest = digests(check.rebuilt.stored(), kept)
     if because:
         found: Record = {"stored_digest": None, "equal": False, "difference_count": 0, "differences": []}
         return {"entries": check.rebuilt.books.entries, "digest": made, **found, "not_compared_because": because}
-    kept = keyed(stored.rows)
-    digest = state_digest(kept)
     return {
         "entries": check.rebuilt.books.entries,
         "digest": made,

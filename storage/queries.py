@@ -13,10 +13,9 @@ from typing import Any, TypeAlias
 import msgspec
 import peewee as pw
 
-from messages.ledger import GENESIS_HASH, JournalEntry
+from messages.ledger import JournalEntry
 from portfolio.entries import FillState
 from portfolio.facts import OrderStatus
-from portfolio.outcomes import OrderRow, PositionRow
 from portfolio.provisional import PROVISIONAL
 from storage import documents, tables
 from storage.database import Database
@@ -54,19 +53,6 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
 ALL = Selection()
 """Everything."""
-
-
-class StateRows(msgspec.Struct, frozen=True, kw_only=True):
-    """The stored state of a wallet at one journal head: what a state digest is made of (D-20).
-
-    Positions by (market, token), zero ones included; orders by (market, order), those that are over but wait for the
-    last of their fills included, closed ones not (L-06).
-    """
-
-    head_seq: int
-    head_hash: str
-    positions: tuple[PositionRow, ...]
-    orders: tuple[OrderRow, ...]
 
 
 class FillFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -235,10 +221,6 @@ class Queries:
         """Rows that describe the state: open positions, live orders, and all rows of the growing tables."""
         return self._database.read(_counts)
 
-    def state_rows(self, wallet: str, stream: str) -> StateRows:
-        """All positions and unclosed orders of a wallet, with the head of its stream, at one moment."""
-        return self._database.read(lambda reader: _state_rows(reader, wallet, stream))
-
     def of_market(self, wallet: str, market_id: str) -> MarketRows:
         """All that is stored of one market, with the head of the wallet's stream, at one moment."""
         return self._database.read(lambda reader: market_rows(reader, wallet, market_id))
@@ -364,26 +346,3 @@ def _counts(reader: pw.Database) -> dict[str, int]:
         "operations_reports": tables.OperationsReports.select(),
     }
     return {name: int(query.count(reader)) for name, query in queries.items()}
-
-
-def _state_rows(reader: pw.Database, wallet: str, stream: str) -> StateRows:
-    position, order, lease = tables.Positions, tables.Orders, tables.Leases
-    held = position.select().where(position.wallet == wallet).order_by(position.market_id, position.token_id)
-    unclosed = (
-        order.select()
-        .where((order.wallet == wallet) & order.closed_at_ms.is_null())
-        .order_by(order.market_id, order.order_id)
-    )
-    heads = _records(lease.select(lease.head_seq, lease.head_hash).where(lease.stream == stream), reader)
-    head: Record = heads[0] if heads else {"head_seq": 0, "head_hash": GENESIS_HASH}
-    return StateRows(
-        head_seq=head["head_seq"],
-        head_hash=head["head_hash"],
-        positions=tuple(_typed(record, PositionRow) for record in _records(held, reader)),
-        orders=tuple(_typed(record, OrderRow) for record in _records(unclosed, reader)),
-    )
-
-
-def _typed(record: Record, row: type[Any]) -> Any:
-    tag = row.__struct_config__.tag
-    return msgspec.convert({**record, "row": tag}, row)

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 
 from flask import Flask, Response, g, request
 
+from polymarket.sandbox.faults import FaultSpec
 from polymarket.sandbox.server_clob import ClobReads
 from polymarket.sandbox.server_data import DataApi
+from polymarket.sandbox.server_faults import Fault
 from polymarket.sandbox.server_gamma import GammaApi
 from polymarket.sandbox.server_orders import ClobWrites
 from polymarket.sandbox.server_rpc import RpcApi
@@ -37,6 +39,15 @@ def build_application(
     app.register_error_handler(404, lambda _error: answer({"error": "not found"}, 404))
     app.register_error_handler(405, lambda _error: answer({"error": "method not allowed"}, 405))
     return app
+
+
+def play(sandbox: Sandbox, spec: FaultSpec) -> Fault:
+    """Begin to play a fault; a ``stale`` one shows what there is at this moment."""
+    if spec.kind != "stale":
+        return sandbox.board.add(spec)
+    block = sandbox.world.chain.head.number - spec.blocks
+    frozen = {"block": block, **ClobReads(sandbox).frozen(), **GammaApi(sandbox).frozen()}
+    return sandbox.board.add(spec, frozen)
 
 
 def _before(sandbox: Sandbox) -> None:

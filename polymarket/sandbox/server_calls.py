@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from eth_abi.abi import decode, encode
@@ -46,7 +47,7 @@ class Calls:
             raise ExecutionRevertedError
         inputs, outputs, method = function
         try:
-            arguments = decode(inputs, data[4:]) if inputs else ()
+            arguments = _decoded(tuple(inputs), data[4:]) if inputs else ()
         except (DecodingError, OverflowError):
             raise ExecutionRevertedError from None
         return encode(outputs, method(self, address, *arguments))
@@ -190,6 +191,12 @@ class Calls:
 
 Function = tuple[list[str], list[str], Callable[..., Sequence[Any]]]
 Entry = tuple[str, list[str], Callable[..., Sequence[Any]]]
+
+
+@lru_cache(maxsize=4096)
+def _decoded(inputs: tuple[str, ...], data: bytes) -> tuple[Any, ...]:
+    """The arguments of a call. A client asks the same of one block after the other."""
+    return decode(inputs, data)
 
 
 def _family(address: str) -> str:

@@ -10,13 +10,12 @@ from flask import Response, request
 
 from polymarket.sandbox.acting import act
 from polymarket.sandbox.actions import AnyAction
+from polymarket.sandbox.application import play
 from polymarket.sandbox.books import Operation
 from polymarket.sandbox.faults import FaultSpec
 from polymarket.sandbox.markets import Market
 from polymarket.sandbox.server_channel import UserChannel
-from polymarket.sandbox.server_clob import ClobReads
 from polymarket.sandbox.server_faults import Fault
-from polymarket.sandbox.server_gamma import GammaApi
 from polymarket.sandbox.server_rows import order_row, trade_row
 from polymarket.sandbox.server_state import Route, Sandbox, answer
 from polymarket.sandbox.trading import OrderRefusedError
@@ -71,8 +70,6 @@ class ControlApi:
         self._sandbox = sandbox
         self._channel = channel
         self._set_latency = set_latency
-        self._clob = ClobReads(sandbox)
-        self._gamma = GammaApi(sandbox)
 
     def routes(self) -> list[Route]:
         """Every path."""
@@ -150,9 +147,7 @@ class ControlApi:
         return tokens == world.books.tokens and world.cash() == world.books.cash
 
     def _add_fault(self, spec: FaultSpec) -> dict[str, Any]:
-        head = self._sandbox.world.chain.head.number
-        frozen = {"block": head - spec.blocks, **self._clob.frozen(), **self._gamma.frozen()}
-        fault = self._sandbox.board.add(spec, frozen if spec.kind == "stale" else None)
+        fault = play(self._sandbox, spec)
         self._channel.meet_faults()
         return self._fault_row(fault)
 

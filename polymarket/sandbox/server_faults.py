@@ -202,8 +202,12 @@ def _other_type(fault: Fault, _content_type: str, body: bytes) -> tuple[str, byt
 
 
 def _bad_number(fault: Fault, content_type: str, body: bytes) -> tuple[str, bytes]:
-    """Put the fault's value in place of the first number that the client would use."""
-    spoiled = spoil_number(json.loads(body), fault.spec.value)
+    """Put the fault's value in place of the first number that the client would use, if another left the JSON whole."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return content_type, body
+    spoiled = spoil_number(document, fault.spec.value)
     if spoiled is None:
         return content_type, body
     fault.hit()

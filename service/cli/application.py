@@ -16,6 +16,7 @@ from service.cli import (
     recording,
     replaying,
     running,
+    simulating,
 )
 from service.cli.options import ConfigFile
 from service.cli.output import put
@@ -48,7 +49,7 @@ def build() -> typer.Typer:
     """``portfolio-sync``."""
     application = typer.Typer(name="portfolio-sync", **SETTINGS)
     application.callback(epilog="Example: portfolio-sync demo")(_top)
-    for module in (running, reading, profit, explaining, replaying, operating, recording, backfilling):
+    for module in (running, reading, profit, explaining, replaying, simulating, operating, recording, backfilling):
         _take(application, module.commands)
     configuration = typer.Typer(name="config", help="Check, show and reload the configuration.", **SETTINGS)
     _take(configuration, configuring.commands)

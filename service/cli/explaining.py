@@ -84,9 +84,10 @@ AMOUNTS = (
     ("realized_pnl_micro", "realized_pnl_after_micro"),
     ("proceeds_micro", "fee_micro"),
 )
+DROPPED = "dropped"
 UNFIRM = {
     "seen": "its block is not final yet: should the chain drop it, the change is undone",
-    "dropped": "the chain dropped its block, and what it showed was undone",
+    DROPPED: "the chain dropped its block, and what it showed was undone",
 }
 """Marks of what stands on no final block, with what they mean (X-14)."""
 
@@ -171,7 +172,12 @@ def _what(line: dict[str, Any], *, wide: bool) -> str:
         parts.append("by another key")
     if line["order_id"]:
         parts.append(f"order {_id(line['order_id'], wide=wide)}")
-    notes = {"estimated": line["estimated"], "superseded since": line["superseded"]}
+    undone = line["superseded"] and line["finality"] == DROPPED
+    notes = {
+        "estimated": line["estimated"],
+        "superseded since": line["superseded"] and not undone,
+        "taken back since": undone,
+    }
     parts += [note for note, holds in notes.items() if holds]
     return "; ".join(parts)
 
@@ -193,9 +199,11 @@ def _shown_by(line: dict[str, Any], *, wide: bool) -> str:
 
 
 def _transaction(line: dict[str, Any], *, wide: bool) -> str:
-    numbers = (("log", line["log_index"]), ("block", line["block_number"]))
-    told = [f"{name} {number}" for name, number in numbers if number is not None]
+    numbers = [("log", line["log_index"]), ("block", line["block_number"])]
     mark = f" ({line['finality']})" if line["finality"] in UNFIRM else ""
+    if line["evidence"].startswith(f"block {line['block_number']} "):
+        numbers, mark = numbers[:1], ""  # the evidence says what became of the block
+    told = [f"{name} {number}" for name, number in numbers if number is not None]
     return ", ".join([f"transaction {_id(line['transaction_hash'], wide=wide)}", *told]) + mark
 
 

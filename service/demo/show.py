@@ -26,15 +26,24 @@ from service.config import Config
 from service.demo import summary
 from service.demo.faults import DEMO_SECONDS, parse_faults
 from service.demo.folder import configure, make_folder
-from service.demo.script import DEEDS, Deed, NothingToDo, announce
+from service.demo.script import DEEDS, Deed, NothingToDo, announce, reorganisation
 from service.http import Servers
 from service.live import Follower, Kind, Line, Panel, Plain, View, alert_line
 from service.logs import set_up
 from service.process import Process
 
 LOOK_EVERY_S = 0.2
-FIRST_DEED_AFTER_S = 4
-NEXT_DEED_AFTER_S = 12
+FIRST_DEED_AFTER_S = 3
+NEXT_DEED_AFTER_S = 8
+"""So that all of them happen in the first minute, where the number of cycles does not set the pace."""
+
+FOUND_WITHIN_S = 10
+READ_IN_S = 1.5
+"""What the chain is to drop must have been seen, also by who looks; if it stood still for long it would be stale."""
+
+LAST_CYCLES = 2
+"""Left after the last deed, for what it does to be found."""
+
 LAST_LOOKS = 10
 LAST_LOOK_EVERY_S = 1.1
 """Longer than the settling window of the demo's configuration."""
@@ -105,15 +114,40 @@ class Demo:
 
     def _play(self) -> None:
         """Faults first, one after the other; then the deeds."""
-        gevent.sleep(FIRST_DEED_AFTER_S)
+        if self._options.faults:
+            gevent.sleep(FIRST_DEED_AFTER_S)
         for fault in parse_faults(self._options.faults):
             seconds = fault.seconds or DEMO_SECONDS
             self._sandbox.add_fault(msgspec.structs.replace(fault, seconds=seconds))
             self.say(f"the sandbox now plays {fault.kind} on {fault.target} for {seconds:g} s")
             gevent.sleep(seconds)
-        for do in DEEDS:
+        begun = self.follower.cycles - 1
+        for number, do in enumerate(DEEDS):
+            if do is reorganisation:
+                self._wait(self._last_found, FOUND_WITHIN_S)
+                gevent.sleep(READ_IN_S)
+            else:
+                self._await(number, begun)
             self._do(do)
-            gevent.sleep(NEXT_DEED_AFTER_S)
+
+    def _last_found(self) -> bool:
+        return any(each.report is not None for each in summary.match(self.deeds[-1:], self.lines))
+
+    def _await(self, number: int, begun: int) -> None:
+        """The time of a deed: at its cycle where their number is given, else some seconds after the one before."""
+        wanted = self._options.cycles
+        rest_s = FIRST_DEED_AFTER_S if number == 0 else NEXT_DEED_AFTER_S
+        if wanted is None:
+            gevent.sleep(rest_s)
+            return
+        spread = max(1, (wanted - begun - LAST_CYCLES) / len(DEEDS))
+        self._wait(lambda: self.follower.cycles > begun + int(number * spread), rest_s)
+
+    def _wait(self, holds: Callable[[], bool], within_s: float) -> None:
+        for _ in range(int(within_s / LOOK_EVERY_S)):
+            if holds():
+                return
+            gevent.sleep(LOOK_EVERY_S)
 
     def _do(self, do: Callable[[SandboxControl, int], Deed]) -> None:
         try:

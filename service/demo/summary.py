@@ -11,19 +11,26 @@ from typing import Any
 import msgspec
 from rich.table import Table
 
+from portfolio.facts import TradeStatus
+from portfolio.units import format_micro
 from service.demo.script import Deed
 from service.live import PAUSED, Kind, Line, short, short_evidence
 from storage.queries import Queries, Selection
 
 OPENING = "OPENING"
+STORIES = 2
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A deed with the report that found it, None while nothing has, and the strategies paused by it."""
+    """A deed with the report that found it, None while nothing has, and the strategies paused by it.
+
+    ``entries`` says what became of a trade of an own order: it has no transaction that stands.
+    """
 
     deed: Deed
     report: dict[str, Any] | None
     paused: tuple[str, ...]
+    entries: str = ""
 
 
 def told(lines: Sequence[Line]) -> list[Line]:
@@ -41,31 +48,49 @@ def _ordinary(line: Line) -> bool:
 
 
 def match(deeds: Sequence[Deed], lines: Sequence[Line]) -> list[Found]:
-    """The first report about each deed's market after it was done."""
+    """The first report about each deed's market after it was done; of a trade, the one that names it."""
     rows = [line.row for line in lines if line.kind in {Kind.DELTA, Kind.PAUSE}]
     found = []
     for deed in deeds:
         mine = [row for row in rows if row["market_id"] == deed.condition_id and row["synced_at_ms"] >= deed.at_ms]
         deltas = [row for row in mine if row["event_type"] != PAUSED and row["subject"] == "position"]
+        named = [row for row in deltas if deed.trade_id in row["evidence"]]
         paused = tuple(row["strategy_id"] for row in mine if row["event_type"] == PAUSED)
-        found.append(Found(deed=deed, report=deltas[0] if deltas else None, paused=paused))
+        entries = _entries(deed, lines) if deed.trade_id else ""
+        found.append(Found(deed=deed, report=named[0] if named else None, paused=paused, entries=entries))
     return found
+
+
+def _entries(deed: Deed, lines: Sequence[Line]) -> str:
+    """How its trade was booked, and taken back."""
+    seen = [line for line in lines if line.kind is Kind.FILL and line.row["trade_id"] == deed.trade_id]
+    if not seen:
+        return f"trade {short(deed.trade_id)}"
+    first = seen[0]
+    terms = f"{first.row['side']} {format_micro(first.row['size_micro'])} at {format_micro(first.row['price_micro'])}"
+    told = f"trade {short(deed.trade_id)}: {terms} booked ({_seconds(first.at_ms - deed.at_ms)})"
+    failed = next((line for line in seen if line.row["status"] == TradeStatus.FAILED), None)
+    return told if failed is None else f"{told}, reversed ({_seconds(failed.at_ms - deed.at_ms)})"
+
+
+def _seconds(ms: int) -> str:
+    return f"{ms / 1000:.1f} s"
 
 
 def table(found: Sequence[Found]) -> Table:
     """One row per deed."""
     made = Table(title="what the sandbox did, and what the service made of it")
     for name in ("the sandbox", "market", "found after", "drift", "cause", "evidence", "paused"):
-        made.add_column(name, overflow="fold")
+        made.add_column(name, overflow="fold", no_wrap=name == "market")
     for each in found:
         report = each.report
         made.add_row(
             each.deed.name,
             short(each.deed.condition_id),
-            "not yet" if report is None else f"{(report['synced_at_ms'] - each.deed.at_ms) / 1000:.1f} s",
+            "not yet" if report is None else _seconds(report["synced_at_ms"] - each.deed.at_ms),
             "-" if report is None else f"{report['drift_pusd']} pUSD",
-            "-" if report is None else report["cause"],
-            "-" if report is None else short_evidence(report["evidence"]),
+            "-" if report is None else report["cause"].replace("+", " + "),
+            each.entries or ("-" if report is None else short_evidence(report["evidence"])),
             ", ".join(each.paused) or "-",
         )
     return made
@@ -90,8 +115,9 @@ def differences(queries: Queries, wallet: str, books: Mapping[str, Any]) -> list
 
 
 def hints(file: str, deeds: Sequence[Deed]) -> list[str]:
-    """Commands that look further; the story that is told is of the market where the sandbox did something first."""
-    stories = [f"explain {deed.condition_id}" for deed in deeds[:1]]
+    """Commands that look further; stories are told of the two markets where the sandbox did most."""
+    markets = Counter(deed.condition_id for deed in deeds).most_common(STORIES)
+    stories = [f"explain {condition_id}" for condition_id, _ in markets]
     commands = ("positions", "adjustments", *stories, "reports --kind settlement", "strategies", "replay")
     return [f"{_program()} {command} --config {file}" for command in commands]
 

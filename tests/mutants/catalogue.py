@@ -16,6 +16,8 @@ ORDER_MESSAGES = "tests/unit/portfolio/test_order_messages.py"
 PROVISIONAL = "tests/unit/portfolio/test_provisional.py"
 CHAIN = "tests/unit/polymarket/test_chain.py"
 LOGGED = "tests/unit/portfolio/test_logged_differences.py"
+UNDONE = "tests/unit/portfolio/test_chained_undone.py"
+AS_OF = "tests/unit/portfolio/test_as_of.py"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +42,8 @@ MUTANTS = (
     Mutant(
         name="let a status move back",
         file="portfolio/booking.py",
-        old="    if (_told(leg), _terms(retold)) <= (known.told, _terms(fill)):",
-        new="    if (_told(leg), _terms(retold)) == (known.told, _terms(fill)):",
+        old="    if (_told(leg), _terms(told)) <= (known.told, _terms(fill)):",
+        new="    if (_told(leg), _terms(told)) == (known.told, _terms(fill)):",
         test=f"{BOOKING}::test_a_status_never_moves_back",
     ),
     Mutant(
@@ -259,7 +261,7 @@ MUTANTS = (
     ),
     Mutant(
         name="let a trade replace what an operator recorded",
-        file="portfolio/booking.py",
+        file="portfolio/superseding.py",
         old="    if booked.superseded or booked.operator or not isinstance(",
         new="    if booked.superseded or not isinstance(",
         test="tests/unit/portfolio/test_recording.py::test_a_mark_is_refused_for_what_is_no_standing_inferred_entry",
@@ -322,5 +324,35 @@ MUTANTS = (
         new="                self._pass(one, certificate)",
         test="tests/unit/actors/test_following.py"
         "::test_of_a_cycle_whose_block_was_replaced_the_report_says_so_and_the_next_look_finds_the_merge",
+    ),
+    Mutant(
+        name="compare what later blocks showed with the balance of an earlier one",
+        file="portfolio/comparison.py",
+        old="if change.block_number > block_number and change.legs]",
+        new="if False]",
+        test=f"{AS_OF}::test_a_cycle_finds_no_difference_whichever_side_of_a_booked_fact_its_block_is",
+    ),
+    Mutant(
+        name="leave a log's amount and fee with the fill whose block was dropped",
+        file="portfolio/chained.py",
+        old="        restored = replace(restored, amount_micro=was.amount_micro, fee_micro=was.fee_micro)\n",
+        new="        pass\n",
+        test=f"{UNDONE}::test_a_fill_whose_block_is_dropped_is_in_flight_again_with_the_exchanges_own_numbers",
+    ),
+    Mutant(
+        name="book a log again under the id that was undone",
+        file="portfolio/adjusting.py",
+        old='    entry_id = f"{hint.logged_as}#{len(ids) + 1}" if ids else hint.logged_as\n',
+        new="    entry_id = hint.logged_as\n",
+        test=f"{UNDONE}::"
+        "test_the_transaction_in_another_block_undoes_the_old_entry_and_books_a_new_one_under_an_id_of_its_own",
+    ),
+    Mutant(
+        name="take a difference of the same size for the same difference, whatever makes it up",
+        file="portfolio/reconciling.py",
+        old=" or _is_another(draft, view, known):",
+        new=":",
+        test="tests/unit/portfolio/test_chained_cycles.py"
+        "::test_a_difference_that_another_log_makes_up_by_now_is_looked_at_for_the_first_time",
     ),
 )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from messages.ledger import JournalEntry
 from service.config import Config
 from service.rebuilt import Rebuilt, keyed, state_digest
 from service.replay import ReplayFailed, rebuild
@@ -133,8 +137,6 @@ def test_entries_cut_off_at_the_end_are_noticed(told: Harness) -> None:
 
 @pytest.mark.req("L-20")
 def test_an_entry_for_an_unknown_actor_ends_the_replay_with_its_number(told: Harness) -> None:
-    import msgspec
-
     entry = msgspec.structs.replace(told.journal()[0], address="oracle:main")
     with pytest.raises(ReplayFailed, match="entry 1 of main is for oracle:main"):
         rebuild(WALLET, [entry])
@@ -145,3 +147,26 @@ def test_an_empty_journal_is_an_empty_wallet() -> None:
     books = rebuild(WALLET, [])
     assert (books.entries, books.interrupted, books.recovery()) == (0, None, ())
     assert state_digest(Rebuilt(WALLET).stored()) == state_digest(keyed({kind: [] for kind in TABLES}))
+
+
+def test_a_rebuild_leaves_the_collector_of_garbage_as_it_was(told: Harness) -> None:
+    """It goes without while it lasts, also where it fails."""
+    entries = told.journal()
+    seen: set[bool] = set()
+
+    def watched() -> Iterator[JournalEntry]:
+        for entry in entries:
+            seen.add(gc.isenabled())
+            yield entry
+
+    rebuild(WALLET, watched())
+    assert (seen, gc.isenabled()) == ({False}, True)
+    with pytest.raises(ReplayFailed):
+        rebuild(WALLET, [msgspec.structs.replace(entries[0], address="oracle:main")])
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        rebuild(WALLET, entries)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

@@ -15,18 +15,20 @@ from portfolio.chain import (
     ChainTransaction,
     CollateralTransfer,
     OrderFilled,
+    PayoutRedeemed,
+    PositionsConverted,
     PositionsMerged,
     PositionSplit,
     TokenTransfer,
 )
-from portfolio.facts import Side, Trade
+from portfolio.facts import Payout, Side, Trade
 from portfolio.labelling_book import NOBODY, TokenBook
 from portfolio.units import mul_price
 from tests.support.mined import moved
 from tests.support.venue import CONTRACT, FUNDER, Venue
 
-ADAPTER, PUSD, EXCHANGE, ALICE = "0xad", "0xc0", "0xe1", "0xb1"
-BOOK = TokenBook(protocol=frozenset({ADAPTER, PUSD, CONTRACT}), exchanges=frozenset({EXCHANGE}))
+ADAPTER, NEG_ADAPTER, PUSD, EXCHANGE, ALICE = "0xad", "0xae", "0xc0", "0xe1", "0xb1"
+BOOK = TokenBook(protocol=frozenset({ADAPTER, NEG_ADAPTER, PUSD, CONTRACT}), exchanges=frozenset({EXCHANGE}))
 
 
 def include(venue: Venue, name: str, logs: Sequence[ChainLog], number: int | None = None) -> ChainTransaction:
@@ -93,10 +95,38 @@ def split(venue: Venue, name: str, shares: int, condition_id: str = "0xa") -> Ch
     return include(venue, name, (paid(9, FUNDER, ADAPTER, shares), *tokens, event))
 
 
-def transferred(venue: Venue, name: str, token_id: str, shares: int) -> ChainTransaction:
+def redeemed(venue: Venue, name: str, token_id: str, shares: int) -> ChainTransaction:
+    """The wallet is paid one for each share, for the condition was decided for that outcome."""
+    condition_id, _, outcome = token_id.rpartition("-")
+    numerators = (int(outcome == "yes"), int(outcome == "no"))
+    venue.payouts[condition_id] = Payout(condition_id=condition_id, numerators=numerators, denominator=1)
+    event = PayoutRedeemed(
+        log_index=12, contract=CONTRACT, redeemer=FUNDER, condition_id=condition_id, payout_micro=shares
+    )
+    return include(
+        venue, name, (_token(10, token_id, shares, FUNDER, NOBODY), paid(11, CONTRACT, FUNDER, shares), event)
+    )
+
+
+def converted(venue: Venue, name: str, neg_risk_id: str, shares: int) -> ChainTransaction:
+    """NO of the first of two questions becomes YES of the second, through an adapter."""
+    event = PositionsConverted(
+        log_index=11,
+        contract=NEG_ADAPTER,
+        stakeholder=ADAPTER,
+        neg_risk_market_id=neg_risk_id,
+        index_set=1,
+        amount_micro=shares,
+    )
+    given = _token(10, f"{neg_risk_id}-0-no", shares, FUNDER, ADAPTER)
+    taken = _token(12, f"{neg_risk_id}-1-yes", shares, ADAPTER, FUNDER)
+    return include(venue, name, (given, event, taken))
+
+
+def transferred(venue: Venue, name: str, token_id: str, shares: int, number: int | None = None) -> ChainTransaction:
     """Shares come (positive) or go, from or to a stranger."""
     sender, receiver = (ALICE, FUNDER) if shares > 0 else (FUNDER, ALICE)
-    return include(venue, name, [_token(10, token_id, abs(shares), sender, receiver)])
+    return include(venue, name, [_token(10, token_id, abs(shares), sender, receiver)], number)
 
 
 def deposited(venue: Venue, name: str, amount: int) -> ChainTransaction:

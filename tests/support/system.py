@@ -234,19 +234,12 @@ class Harness:
     def _restart(self, address: Address) -> None:
         """As the process does it: first all that was decided is durable, then the actor comes back from the journal."""
         self.restarted.append(address)
-        self._settle_writer()
+        _ping_writer(self.writer, self.runtime)
         self.books = self.rebuilt()
         self._start_actor(address)
         for told, event in self.books.recovery():
             if told == address:
                 self.post.tell(told, event)
-
-    def _settle_writer(self) -> None:
-        """What a ping of the writer does: it is answered behind all that waits in the writer's mailbox."""
-        inbox: Any = self.writer.actor_inbox
-        while inbox.mail:
-            self.runtime._grant(self.runtime._ready.index(inbox), inbox, inbox.runner)
-        self.writer.settle()
 
     def _escalate(self, escalate: Escalate) -> None:
         self.escalated.append(escalate.detail)
@@ -340,6 +333,14 @@ class Harness:
         tables = replayed(WALLET, Journal(self.database).read(WALLET), None)
         assert differences(tables, keyed(stored_state(self.database, WALLET).rows)) == []
         assert Journal(self.database).verify_chain(WALLET).broken_at is None
+
+
+def _ping_writer(writer: LedgerWriter, runtime: PumpRuntime) -> None:
+    """What a ping does: it is answered behind all that waits in the writer's mailbox."""
+    inbox: Any = writer.actor_inbox
+    while inbox.mail:
+        runtime._grant(runtime._ready.index(inbox), inbox, inbox.runner)
+    writer.settle()
 
 
 Build = Callable[..., Harness]

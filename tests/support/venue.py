@@ -217,7 +217,7 @@ class Venue:
                     block_number=number, block_hash=name, endpoints=1, agreeing=(), differing=(), silent=()
                 )
             case ReadPositions():
-                return PositionsAnswer(positions=tuple(self._data_rows()))
+                return PositionsAnswer(positions=tuple(_data_rows(self)))
             case ReadMarkets(condition_ids=ids, token_ids=tokens):
                 found = [meta for meta in self.metas.values() if meta.condition_id in ids]
                 found += [meta for meta in self.metas.values() if {t.token_id for t in meta.tokens} & set(tokens)]
@@ -233,25 +233,6 @@ class Venue:
     def block_hash(self, number: int) -> str:
         """The hash of a block of the chain as it stands: another one after each reorganisation that replaced it."""
         return f"0x{sum(1 for first in self.forks if first <= number):02x}{number:062x}"
-
-    def _data_rows(self) -> list[DataPosition]:
-        if self.data_rows is not None:
-            return self.data_rows
-        missing = self.hide_positions or (lambda _: False)
-        return [
-            DataPosition(
-                token_id=token.token_id,
-                condition_id=meta.condition_id,
-                size_micro=self.balances[token.token_id],
-                entry_cost_micro=self.balances[token.token_id] * self.price_of(token.token_id) // MICRO,
-                price_micro=self.price_of(token.token_id),
-                neg_risk=meta.neg_risk_claimed,
-                opposite_token_id=None,
-            )
-            for meta in self.metas.values()
-            for token in meta.tokens
-            if self.balances.get(token.token_id, 0) > 0 and not missing(token.token_id)
-        ]
 
     def price_of(self, token_id: str) -> int:
         """The mark of a token; 0.50 where the test sets none."""
@@ -302,6 +283,26 @@ class Venue:
         matched = order.size_matched_micro if matched_micro is None else matched_micro
         ended = msgspec.structs.replace(order, status=status, size_matched_micro=matched)
         self.fates[order_id] = ended
+
+
+def _data_rows(venue: Venue) -> list[DataPosition]:
+    if venue.data_rows is not None:
+        return venue.data_rows
+    missing = venue.hide_positions or (lambda _: False)
+    return [
+        DataPosition(
+            token_id=token.token_id,
+            condition_id=meta.condition_id,
+            size_micro=venue.balances[token.token_id],
+            entry_cost_micro=venue.balances[token.token_id] * venue.price_of(token.token_id) // MICRO,
+            price_micro=venue.price_of(token.token_id),
+            neg_risk=meta.neg_risk_claimed,
+            opposite_token_id=None,
+        )
+        for meta in venue.metas.values()
+        for token in meta.tokens
+        if venue.balances.get(token.token_id, 0) > 0 and not missing(token.token_id)
+    ]
 
 
 def _balances(venue: Venue, read: ReadBalances) -> Balances:

@@ -108,8 +108,8 @@ class Story:
         return [row for row in rows if row["type"] == kind and row["at_ms"] >= self.began_at_ms]
 
 
-@pytest.mark.req("L-01", "L-03", "X-07", "X-15", "S-08")
-def test_a_fill_is_shown_as_the_stream_tells_it_from_its_match_to_its_settlement(stage: Stage) -> None:
+@pytest.mark.req("L-01", "L-03", "X-01", "X-07", "X-15", "S-08")
+def test_a_fill_is_shown_from_its_match_over_its_log_to_the_exchanges_last_word(stage: Stage) -> None:
     story = Story(stage)
     order = story.control.books()["orders"][0]["id"]
     database = open_readonly(story.service.storage_url)
@@ -120,33 +120,37 @@ def test_a_fill_is_shown_as_the_stream_tells_it_from_its_match_to_its_settlement
         # The extra cycle that the fill brings (R-34) reads no trades, or it could be the first to tell.
         with story.control.playing(FaultSpec(target="clob", kind="malformed_json", path="data/trades")):
             trade = story.control.act(FillOrder(order_id=order, size="10.5"))["trade_id"]
-            lines = [_next_line(follower, trade)]
-            for blocks in (1, 3):
-                story.control.mine(blocks)
-                lines.append(_next_line(follower, trade))
+            matched = _lines_until(follower, trade, "MATCHED")
+            block = story.control.mine()
+            settled = _lines_until(follower, trade, f"by its log in block {block}")
+            story.control.mine(3)
+            confirmed = _lines_until(follower, trade, "CONFIRMED")
     finally:
         story.control.resume()
         database.close()
 
-    assert [(line.text.split(" by ")[0].split()[-1], line.text.split()[-1]) for line in lines] == [
-        ("MATCHED", "OBSERVED"),
-        ("MINED", "OBSERVED"),
-        ("CONFIRMED", "SETTLED"),
-    ]
-    assert all("by stream" in line.text and " 10.5 at " in line.text for line in lines)
+    assert [line.text.split()[-1] for line in matched] == ["OBSERVED"]
+    # Which of the two comes first, the stream's word or the log, is the network's.
+    assert settled[-1].text.partition("→")[2].split()[0] == "SETTLED"
+    by_stream = [line for line in (*matched, *settled, *confirmed) if "by stream" in line.text]
+    assert [line.row["status"] for line in by_stream] == ["MATCHED", "MINED", "CONFIRMED"]
+    assert confirmed[-1].text.split()[-1] == "SETTLED"
+    assert all(" 10.5 at " in line.text for line in by_stream)
     (fill,) = story.service.json_of("fills", "--order", order)
     assert (fill["first_seen_by"], fill["state"]) == ("stream", "SETTLED")
     assert (fill["settled_micro"], fill["in_flight_micro"]) == (10_500_000, 0)
 
 
-def _next_line(follower: Follower, trade_id: str) -> Line:
-    """The next one about that trade."""
+def _lines_until(follower: Follower, trade_id: str, words: str) -> list[Line]:
+    """Lines about that trade, up to one that says so."""
+    told: list[Line] = []
 
-    def shown() -> list[Line]:
-        return [line for line in follower.look() if line.kind is Kind.FILL and line.row["trade_id"] == trade_id]
+    def shown() -> bool:
+        told.extend(line for line in follower.look() if line.kind is Kind.FILL and line.row["trade_id"] == trade_id)
+        return any(words in line.text for line in told)
 
-    (line,) = until(shown, "a line about the fill")
-    return line
+    until(shown, f"a line about the fill with {words!r}; the lines so far: {told}")
+    return told
 
 
 @pytest.mark.req("L-14", "L-15", "R-21", "R-22")
@@ -196,7 +200,9 @@ def test_a_trade_in_no_list_is_told_by_its_log_or_inferred_from_balance_and_cash
     row = story.adjustments(cause)[token]
     assert (report["cause"], _is_proven(report["evidence"])) == (cause, logs == "shown")
     assert (row["size_micro"], row["estimated"]) == ((-12 if side == "SELL" else 12) * ONE, logs != "shown")
-    assert (row["proceeds_micro"] or -row["cost_micro"]) == moved
+    # The chain's log names the fee; what is inferred is what the cash did in all (R-20).
+    assert (row["fee_micro"] > 0) == (logs == "shown")
+    assert (row["proceeds_micro"] or -row["cost_micro"]) - row["fee_micro"] == moved
 
 
 @pytest.mark.req("X-01", "L-14", "L-15", "R-13", "R-22", "R-05")

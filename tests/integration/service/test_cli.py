@@ -46,6 +46,7 @@ COMMANDS = [
     "replay",
     "verify",
     "diff",
+    "simulate",
     "health",
 ]
 EVERY = [*([name] for name in COMMANDS), ["config", "check"], ["config", "show"], ["config", "reload"]]

@@ -64,6 +64,50 @@ def test_the_demo_ends_after_its_cycles_with_equal_books(tmp_path: Path, made_fo
     assert said == ""
 
 
+@pytest.mark.req("X-07", "L-14", "X-01", "R-31")
+def test_in_twelve_cycles_everything_happens_and_is_found_with_its_transaction(
+    tmp_path: Path, made_folders: list[Path]
+) -> None:
+    process = started("demo", "--cycles", "12", "--headless", "--seed", "7", folder=tmp_path)
+    shown, said = process.communicate(timeout=ENDS_WITHIN_S)
+    assert process.returncode == 0, said
+    made_folders.append(folder_of(shown))
+    rows = _table(shown)
+    assert list(rows) == [
+        "external trade",
+        "merge",
+        "transfer above 500 pUSD",
+        "failed trade",
+        "redemption",
+        "split",
+        "reorganisation",
+    ]
+    assert [name for name, row in rows.items() if not re.match(r"\d+\.\d s", row["found after"])] == [], shown
+    own = {"external trade": "EXTERNAL_SALE", "merge": "POSITION_MERGED", "redemption": "REDEEMED"}
+    for name, cause in {**own, "split": "POSITION_SPLIT"}.items():
+        assert cause in rows[name]["cause"], shown
+        assert re.search(r"transaction 0x\w+…\w+, log \d+, block \d+", rows[name]["evidence"]), shown
+    assert re.fullmatch(
+        r"trade \S+: SELL 40\.0 at \S+ booked \(.*\), reversed \(.*\)", rows["failed trade"]["evidence"]
+    )
+    assert "was dropped by the chain" in rows["reorganisation"]["evidence"]
+    assert rows["transfer above 500 pUSD"]["paused"] == "market-maker"
+    assert "the service's books equal the sandbox's own, to the base unit" in shown
+
+
+def _table(shown: str) -> dict[str, dict[str, str]]:
+    """The rows of the summary by their first cell; cells that take several lines are joined."""
+    lines = [line for line in shown.splitlines() if line.startswith(("┃", "│"))]
+    heading, *rest = ([cell.strip() for cell in re.split("[┃│]", line)[1:-1]] for line in lines)
+    rows: dict[str, dict[str, str]] = {}
+    name = ""
+    for cells in rest:
+        name = cells[0] or name
+        before = rows.get(name, dict.fromkeys(heading, ""))
+        rows[name] = {column: f"{before[column]} {cell}".strip() for column, cell in zip(heading, cells, strict=True)}
+    return rows
+
+
 @pytest.mark.req("X-07")
 def test_on_a_terminal_nothing_is_written_into_the_panel(tmp_path: Path, made_folders: list[Path]) -> None:
     shown = on_a_terminal("demo", "--cycles", "2", "--seed", "5", folder=tmp_path)

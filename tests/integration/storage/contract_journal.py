@@ -16,6 +16,7 @@ import peewee as pw
 import pytest
 
 from messages.ledger import GENESIS_HASH
+from storage.damage import check_chain
 from storage.database import Database, Transaction, open_database, open_readonly
 from storage.errors import ChainBroken, LeaseHeld, LeaseLost, StorageError
 from storage.journal import BATCH_ENTRIES, Journal, import_lines
@@ -137,6 +138,9 @@ class JournalContract(Fixtures):
         assert len(list(journal.read(samples.STREAM, limit=BATCH_ENTRIES + 1))) == BATCH_ENTRIES + 1
         report = journal.verify_chain(samples.STREAM)
         assert (report.entries, report.broken_at, report.head_hash) == (10_000, None, ledger.head("main").head_hash)
+        handed_on: list[int] = []
+        check = check_chain(database, samples.STREAM, lambda entry: handed_on.append(entry.seq))
+        assert (check.damages, check.head_hash, handed_on) == ((), report.head_hash, seqs)
 
     @pytest.mark.req("X-12")
     @pytest.mark.parametrize(
@@ -173,12 +177,15 @@ class JournalContract(Fixtures):
         report = journal.verify_chain(samples.STREAM)
         assert report.broken_at == broken_at
         assert report.reason
+        assert check_chain(database, samples.STREAM, lambda _entry: None).damages[0].seq == broken_at
         assert report.entries == (8 if broken_at == 8 else broken_at - 1)
 
     @pytest.mark.req("X-12")
     def test_a_stream_without_entries_is_sound(self, database: Database) -> None:
         report = Journal(database).verify_chain("nobody")
         assert (report.entries, report.head_hash, report.broken_at) == (0, GENESIS_HASH, None)
+        check = check_chain(database, "nobody", lambda _entry: None)
+        assert (check.entries, check.head_hash, check.damages) == (0, GENESIS_HASH, ())
 
     @pytest.mark.req("L-20")
     def test_streams_are_those_that_were_acquired(self, database: Database, leases: Leases) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from portfolio.entries import FillState
 from portfolio.facts import OrderStatus
-from portfolio.outcomes import Outcome
+from portfolio.outcomes import OrderRow, Outcome
 from portfolio.provisional import PROVISIONAL
 from portfolio.reports import render_operations, render_settlement
 from storage import journal, tables
@@ -18,6 +18,7 @@ from storage import queries as reading
 from storage.database import Database
 from storage.ledger import Ledger
 from storage.queries import EntrySums, FillFilter, Queries, ReportKind, Selection
+from storage.stored import TABLES, as_stored, stored_state
 from tests.integration.storage import samples
 from tests.integration.storage.contract import Fixtures
 
@@ -250,17 +251,19 @@ class ReadingContract(EntryReadingContract):
         assert database.read(kept) == [samples.AT_MS + (7 * 365 + 2) * day, samples.AT_MS + 365 * day]
 
     @pytest.mark.req("L-20", "D-20")
-    def test_state_rows_are_the_stored_state_at_a_journal_head(self, ledger: Ledger, queries: Queries) -> None:
-        zero = samples.position(token_id="0", shares_micro=0)
-        closed = samples.order(order_id="1", status=OrderStatus.CANCELED, closed_at_ms=samples.AT_MS)
+    def test_the_stored_state_is_every_row_of_it_as_it_was_written(self, database: Database, ledger: Ledger) -> None:
         other = samples.position(wallet="second")
-        (entry,) = ledger.commit([samples.decision(samples.position(), zero, samples.order(), closed, other)])
-        state = queries.state_rows("main", samples.STREAM)
-        assert state.positions == (zero, samples.position())
-        assert state.orders == (samples.order(),)
-        assert (state.head_seq, state.head_hash) == (1, entry.hash)
-        empty = queries.state_rows("nobody", "nobody")
-        assert (empty.head_seq, empty.positions, empty.orders) == (0, (), ())
+        ledger.commit([samples.decision(*samples.EVERY_KIND, samples.order(order_id="1", closed_at_ms=7), other)])
+        state = stored_state(database, "main")
+        written = {type(row): as_stored(row) for row in samples.EVERY_KIND if type(row) in TABLES}
+        assert written.keys() == TABLES.keys()
+        assert state.head_seq == 1
+        assert {kind: rows[0] for kind, rows in state.rows.items() if len(rows) == 1} == {
+            kind: row for kind, row in written.items() if kind is not OrderRow
+        }
+        assert sorted(TABLES[OrderRow].named(row)["closed_at_ms"] or 0 for row in state.rows[OrderRow]) == [0, 7]
+        empty = stored_state(database, "nobody")
+        assert (empty.head_seq, set(map(len, empty.rows.values()))) == (0, {0})
 
     @pytest.mark.req("S-23")
     def test_counts_describe_the_state(self, ledger: Ledger, queries: Queries) -> None:

@@ -35,10 +35,7 @@ def test_where_no_block_below_is_known_to_stand_it_reads_again_all_since_it_bega
     scene.ahead(5)
     scene.follow(block_number=scene.venue.head)
     reorganise(scene.venue, BEGIN + 3)
-    transferred(scene.venue, "0xnew", "0xa-yes", SHARE)
-    scene.venue.transactions[-1] = msgspec.structs.replace(
-        scene.venue.transactions[-1], block_number=BEGIN + 3, block_hash=scene.venue.block_hash(BEGIN + 3)
-    )
+    transferred(scene.venue, "0xnew", "0xa-yes", SHARE, BEGIN + 3)
     scene.interval()
     assert scene.told() == [f"-{BEGIN + 5}", "0xnew"]
     assert scene.looks[-1].from_block == BEGIN + 1

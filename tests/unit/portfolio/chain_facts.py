@@ -4,14 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
-from portfolio.entries import Cause
+from msgspec.structs import replace
+
+from portfolio.entries import Cause, FillState
 from portfolio.events import ChainDropped, ChainSeen
 from portfolio.facts import MarketMeta, TradeStatus
 from portfolio.market import Step
 from portfolio.outcomes import Outcome
 from portfolio.tail import ChainFact, DroppedBlock
 from portfolio.views import CauseHint, TokenPrice
-from tests.unit.portfolio.markets import CONDITION, NO, SECOND, SHARE, T0, Book, balances_at, chain, leg
+from tests.unit.portfolio.markets import (
+    CONDITION,
+    EVENT,
+    MINUTE,
+    NO,
+    SECOND,
+    SHARE,
+    T0,
+    Book,
+    balances_at,
+    chain,
+    leg,
+    question,
+)
+
+AT_MS = T0 + 90 * SECOND
+"""Five seconds before block 50's time comes."""
 
 BASE = 40
 """The block up to which the books were compared before a test begins."""
@@ -86,3 +104,50 @@ def holding(*metas: MarketMeta) -> ChainBook:
 def balances(block: int, yes: int = 10, no: int = 10) -> Any:
     """Balances at a block, in whole shares."""
     return balances_at(block, {"yes": yes * SHARE, "no": no * SHARE})
+
+
+def flying(book: ChainBook, trade: str = "t", size: int = 3 * SHARE, **given: Any) -> None:
+    """A trade of ``o1`` was seen."""
+    book.see(leg(trade, size, at_ms=AT_MS, **given))
+
+
+def state_of(book: ChainBook, trade: str = "t") -> tuple[FillState, bool]:
+    booked = book.fill(trade)
+    return booked.fill.state, booked.proven
+
+
+def expired() -> ChainBook:
+    book = holding()
+    flying(book)
+    book.now_ms = AT_MS + 16 * MINUTE
+    book.check("t")
+    assert state_of(book) == (FillState.EXPIRED, False)
+    return book
+
+
+def moved(cause: Cause, cash: int, **legs: int) -> ChainFact:
+    return fact(cause, cash, legs)
+
+
+def replace_log(one: ChainFact, log: int, **given: Any) -> ChainFact:
+    """The same in another log."""
+    name = one.hint.logged_as.replace(":3", f":{log}")
+    return replace(one, hint=replace(one.hint, logged_as=name), **given)
+
+
+def event() -> ChainBook:
+    """Three questions; ten NO of the first two, at 0.40."""
+    book = ChainBook(*(question(index) for index in range(3)), market_id=EVENT)
+    for index in (0, 1):
+        bought = leg(f"t{index}", token_id=f"n{index}", condition_id=f"0xc{index}", status=TradeStatus.CONFIRMED)
+        book.see(bought)
+    book.look(balances_at(BASE, {"n0": 10 * SHARE, "n1": 10 * SHARE}), prices=())
+    return book
+
+
+CONVERSION = fact(
+    Cause.CONVERTED,
+    4 * SHARE,
+    {"n0": -4 * SHARE, "n1": -4 * SHARE, "y2": 4 * SHARE},
+    condition_id="",
+)

@@ -326,7 +326,7 @@ def test_an_external_trade_is_booked_and_noted_for_the_next_cycle(side: Side, ca
     book = Book()
     book.see(leg(external=True, side=side, transaction_hash="0xhash"))
     (note,) = book.state.noted
-    assert (note.cause, note.shares_micro, note.pausing) == (cause, shares * SHARE, True)
+    assert (note.cause, note.shares_micro) == (cause, shares * SHARE)
     assert note.evidence == "trade t1, transaction 0xhash"
 
 
@@ -335,12 +335,7 @@ def test_the_reversal_of_a_fill_is_noted_without_counting_as_drift() -> None:
     book = Book()
     book.see(leg(), leg(status=FAILED))
     (note,) = book.state.noted
-    assert (note.cause, note.shares_micro, note.pausing, note.evidence) == (
-        "FILL_FAILED",
-        -10 * SHARE,
-        False,
-        "trade t1",
-    )
+    assert (note.cause, note.shares_micro, note.evidence) == ("FILL_FAILED", -10 * SHARE, "trade t1")
 
 
 @pytest.mark.req("L-02", "D-03")

@@ -70,7 +70,7 @@ def test_a_fill_that_nothing_speaks_for_is_taken_back_in_sight_of_all(given: dic
     assert (issue.type, issue.subject, issue.before, issue.after) == ("FILL_EXPIRED", "t1/o1", "in flight", "reversed")
     assert issue.cause == cause
     (note,) = book.state.noted
-    assert (note.cause, note.shares_micro, note.pausing) == ("FILL_EXPIRED", -10 * SHARE, False)
+    assert (note.cause, note.shares_micro) == ("FILL_EXPIRED", -10 * SHARE)
 
 
 @pytest.mark.req("R-10", "X-01")

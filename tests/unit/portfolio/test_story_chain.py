@@ -173,3 +173,49 @@ def test_a_fill_that_moves_to_another_block_at_once_stands_on_that_one() -> None
         (Kind.SETTLED, 61, SEEN),
     ]
     assert book.story().totals[YES].cost_basis_micro == 3_900_000
+
+
+@pytest.mark.req("X-04", "X-01", "R-31")
+def test_a_fill_that_the_exchange_has_confirmed_stays_settled_and_is_told_with_both_of_its_blocks() -> None:
+    book = Heard()
+    book.see(leg())
+    first, again = bought(60), bought(62, fork="b")
+    see(book, first)
+    book.see(leg(status=TradeStatus.CONFIRMED, updated_at_ms=T0 + SECOND))
+    drop(book, first)
+    see(book, again)
+
+    lines = [line for line in told(book, 61) if line.kind is not Kind.RESTATEMENT]
+    assert [(line.kind, line.cause, line.block_number, line.finality) for line in lines] == [
+        (Kind.FILL, "OBSERVED", 62, SEEN),
+        (Kind.SETTLED, "SETTLED", 60, DROPPED),
+        (Kind.UNSETTLED, "SETTLED", 60, DROPPED),
+        (Kind.SETTLED, "SETTLED", 62, SEEN),
+    ]
+    assert lines[2].evidence == "block 60 (0xa60) was dropped by the chain; it stays settled by the exchange's word"
+    assert book.story().totals[YES].shares_micro == 10 * SHARE
+
+
+@pytest.mark.req("X-04", "X-01", "R-31")
+def test_where_a_block_with_a_fill_and_a_merge_is_dropped_the_merge_is_what_is_taken_back() -> None:
+    book = holding()
+    book.see(leg("late", order_id="o7", at_ms=T0 + 59 * SECOND))
+    fill = fact(Cause.EXTERNAL_BUY, (60, 9, "a"), -4 * SHARE, "o7", yes=10 * SHARE)
+    see(book, merge(60), fill)
+    drop(book, merge(60), fill)
+    assert {line.transaction_hash for line in told(book, cause="REORGANISED")} == {"0xposition_merged"}
+    assert [line.transaction_hash for line in told(book, kind=Kind.UNSETTLED)] == ["0xexternal_buy"]
+
+
+@pytest.mark.req("X-04", "X-01", "R-31")
+def test_a_merge_that_moves_to_another_block_at_once_is_told_as_taken_back_and_booked_again() -> None:
+    book = holding()
+    see(book, merge(60))
+    see(book, merge(61, fork="b"))
+    lines = [(line.cause, line.block_number, line.finality) for line in told(book, 60, token_id=YES)]
+    assert sorted(lines[1:], key=str) == [
+        ("POSITION_MERGED", 60, DROPPED),
+        ("POSITION_MERGED", 61, SEEN),
+        ("REORGANISED", 60, DROPPED),
+    ]
+    assert book.story().totals[YES].shares_micro == 6 * SHARE

@@ -17,7 +17,7 @@ from portfolio.labelling import label
 from portfolio.state import digest
 from portfolio.tail import ChainFact, DroppedBlock, facts_of
 from portfolio.views import TokenPrice
-from tests.unit.portfolio.chain_facts import ChainBook, filled, holding, merged
+from tests.unit.portfolio.chain_facts import ChainBook, fact, filled, holding, merged
 from tests.unit.portfolio.markets import NO, SECOND, SHARE, T0, YES, leg
 from tests.unit.portfolio.transaction_logs import ALICE, BOOK, RAIN, WALLET
 from tests.unit.portfolio.transactions import Order, Tx
@@ -101,7 +101,18 @@ def test_the_ids_of_a_log_go_on_where_they_ended_and_sort_like_the_first() -> No
         book.drop(merged())
         assert not stands_booked(book.state, name)
     assert times == sorted(times)
-    assert {at.at_ns for at in times} == {(T0 + 100 * SECOND + 999) * 1_000_000}, "behind the trades of that second"
+    assert {at.at_ns for at in times} == {(T0 + 100 * SECOND + 999) * 1_000_000 + 3}, "behind that second's trades"
+
+
+@pytest.mark.req("D-02", "R-13")
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_one_block_the_lower_log_index_is_folded_first_whatever_the_transactions_are_called(turned: bool) -> None:
+    """Ten at 0.40 and four at 0.50 cost six; of these fourteen, four are redeemed."""
+    book = holding()
+    split = fact(Cause.POSITION_SPLIT, -4 * SHARE, {"yes": 4 * SHARE, "no": 4 * SHARE}, tx="0xb", log=9)
+    paid = fact(Cause.REDEEMED, 4 * SHARE, {"yes": -4 * SHARE}, tx="0xa", log=10)
+    book.chain(*((paid, split) if turned else (split, paid)))
+    assert book.position().cost_basis_micro == 6 * SHARE - 6 * SHARE * 4 // 14
 
 
 @pytest.mark.req("L-20", "D-20", "L-19")

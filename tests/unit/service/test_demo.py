@@ -11,8 +11,18 @@ from portfolio.outcomes import Subject
 from portfolio.reports import render_settlement
 from service.cli.failures import CommandFailed, Exit
 from service.demo import parse_faults
-from service.demo.script import Deed, external_trade, merge, transfer
-from service.demo.summary import cycles_text, differences, match, told
+from service.demo.script import (
+    Deed,
+    NothingToDo,
+    external_trade,
+    failed_trade,
+    merge,
+    redemption,
+    reorganisation,
+    split,
+    transfer,
+)
+from service.demo.summary import cycles_text, differences, hints, match, table, told
 from service.live import Kind, Line
 from storage.queries import Selection
 from tests.integration.storage import samples
@@ -25,6 +35,7 @@ class FakeSandbox:
 
     def __init__(self, *positions: tuple[str, str, int, int]) -> None:
         self.actions: list[Any] = []
+        self.orders: list[dict[str, Any]] = []
         self._positions = positions
 
     def books(self) -> dict[str, Any]:
@@ -40,14 +51,28 @@ class FakeSandbox:
             for condition, outcome, shares, price_cents in self._positions
         ]
         markets = [
-            {"condition_id": name, "neg_risk": name == "event", "payouts": None}
+            {
+                "condition_id": name,
+                "neg_risk": name == "event",
+                "payouts": None,
+                "tokens": [f"{name}-Yes", f"{name}-No"],
+            }
             for name in {row["condition_id"] for row in rows}
         ]
-        return {"positions": rows, "markets": markets}
+        return {"positions": rows, "markets": markets, "orders": self.orders}
 
     def act(self, action: Any) -> dict[str, Any]:
         self.actions.append(action)
-        return {}
+        return {"trade_id": "trade-1"}
+
+    def pause(self) -> None:
+        self.actions.append("pause")
+
+    def mine(self) -> None:
+        self.actions.append("mine")
+
+    def resume(self) -> None:
+        self.actions.append("resume")
 
 
 BOOKS = (("large", "Yes", 1500, 60), ("small", "No", 100, 40), ("both", "Yes", 600, 50), ("both", "No", 600, 50))
@@ -91,6 +116,51 @@ def test_shares_come_in_where_there_are_too_few_to_send() -> None:
     assert msgspec.to_builtins(sandbox.actions[0])["kind"] == "transfer_in"
 
 
+def order(name: str, market: str, side: str, size: str) -> dict[str, Any]:
+    terms = {"id": name, "market": market, "side": side, "original_size": size}
+    return {**terms, "status": "LIVE", "size_matched": "0", "price": "0.4", "outcome": "No"}
+
+
+@pytest.mark.req("X-07", "L-03")
+def test_the_trade_that_fails_is_a_sale_in_the_market_of_the_external_trade() -> None:
+    sandbox = FakeSandbox(*BOOKS)
+    sandbox.orders = [
+        order("buys", "small", "BUY", "500"),
+        order("elsewhere", "large", "SELL", "500"),
+        order("sells", "small", "SELL", "41"),
+        order("tiny", "small", "SELL", "39"),
+    ]
+    deed = failed_trade(sandbox, 7)  # type: ignore[arg-type]
+    assert (deed.condition_id, deed.trade_id) == ("small", "trade-1")
+    action = msgspec.to_builtins(sandbox.actions[0])
+    assert (action["order_id"], action["size"], action["fail"]) == ("sells", "40", True)
+    assert action["delay_blocks"] > 0, "it is seen to count first"
+    sandbox.orders = sandbox.orders[3:]
+    with pytest.raises(NothingToDo, match="no open order large enough"):
+        failed_trade(sandbox, 7)  # type: ignore[arg-type]
+
+
+@pytest.mark.req("X-07", "R-31")
+def test_the_chain_stands_still_between_the_split_and_the_loss_of_its_block() -> None:
+    sandbox = FakeSandbox(*BOOKS)
+    deeds = [do(sandbox, 7) for do in (split, reorganisation)]  # type: ignore[arg-type]
+    assert {deed.condition_id for deed in deeds} == {"both"}
+    paused, splitting, mined, dropping, resumed = sandbox.actions
+    assert (paused, mined, resumed) == ("pause", "mine", "resume")
+    assert msgspec.to_builtins(splitting)["kind"] == "split"
+    assert msgspec.to_builtins(dropping)["depth"] == 1
+
+
+@pytest.mark.req("X-07", "L-15")
+def test_the_redeemed_market_resolves_to_what_is_held_in_a_third_market() -> None:
+    sandbox = FakeSandbox(*BOOKS, ("third", "No", 50, 10))
+    deed = redemption(sandbox, 7)  # type: ignore[arg-type]
+    resolved, redeemed = (msgspec.to_builtins(action) for action in sandbox.actions)
+    assert (deed.condition_id, resolved["payouts"], redeemed["condition_id"]) == ("third", [0, 1], "third")
+    with pytest.raises(NothingToDo):
+        redemption(FakeSandbox(*BOOKS), 7)  # type: ignore[arg-type]
+
+
 def delta(at_ms: int, **changes: object) -> Line:
     row = render_settlement(samples.settlement(synced_at_ms=at_ms, **changes))
     kind = Kind.PAUSE if "PAUSED" in str(row["event_type"]) else Kind.DELTA
@@ -111,6 +181,33 @@ def test_a_deed_is_matched_with_the_first_later_report_of_its_market() -> None:
     assert found.report is not None
     assert (found.report["cause"], found.paused) == ("POSITION_MERGED", ("maker",))
     assert match([deed], lines[:2])[0].report is None
+
+
+def seen(at_ms: int, status: str, trade_id: str = "t1") -> Line:
+    fill = {"trade_id": trade_id, "side": "SELL", "size_micro": 40 * SHARE, "price_micro": 320_000, "status": status}
+    return Line(kind=Kind.FILL, at_ms=at_ms, text="", row=fill)
+
+
+@pytest.mark.req("X-07", "L-03", "R-10")
+def test_a_failed_trade_is_matched_by_its_id_and_shows_both_entries() -> None:
+    deed = Deed(name="failed trade", text="", condition_id=samples.CONDITION, at_ms=1_000, trade_id="t1")
+    lines = [seen(1_100, "MATCHED"), seen(1_150, "FAILED", "t2"), delta(1_200, cause="EXTERNAL_SALE", evidence="0xaa")]
+    assert match([deed], lines)[0].report is None
+    assert match([deed], lines)[0].entries == "trade t1: SELL 40.0 at 0.32 booked (0.1 s)"
+    lines += [seen(3_400, "FAILED"), delta(3_500, cause="FILL_FAILED", evidence="trade t1, FAILED")]
+    found = match([deed], lines)[0]
+    assert found.report is not None
+    assert found.report["cause"] == "FILL_FAILED"
+    assert found.entries == "trade t1: SELL 40.0 at 0.32 booked (0.1 s), reversed (2.4 s)"
+    (shown,) = ([*column.cells] for column in table([found]).columns if column.header == "evidence")
+    assert shown == [found.entries]
+    assert match([deed], [])[0].entries == "trade t1"
+
+
+def test_stories_are_offered_of_the_markets_where_most_was_done() -> None:
+    deeds = [Deed(name="", text="", condition_id=name, at_ms=1) for name in ("a", "b", "c", "b", "c", "c")]
+    stories = [hint.split()[2] for hint in hints("x.toml", deeds) if " explain " in hint]
+    assert stories == ["c", "b"]
 
 
 def test_openings_are_told_as_one_and_ordinary_orders_not_at_all() -> None:

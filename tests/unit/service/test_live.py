@@ -151,11 +151,20 @@ def observed(at_ms: int, status: str, feed: str) -> dict[str, Any]:
     return {"trade_id": "t1", "order_id": "o1", "status": status, "feed": feed, "at_ms": at_ms}
 
 
+def booked(state: str, **given: Any) -> dict[str, Any]:
+    """A stored fill, matched at 1,000 ms."""
+    row = {"trade_id": "t1", "order_id": "o1", "side": "BUY", "size_micro": 10_000_000, "price_micro": 410_000}
+    told = {"condition_id": "0xc0", "matched_at_ms": 1_000, "updated_at_ms": 1_200, "settled_by": "", "state": state}
+    return {**row, **told, **given}
+
+
+BY_LOG = {"settled_by": "transaction 0xaa, log 5, block 77", "updated_at_ms": 2_500}
+
+
 @pytest.mark.req("L-01", "L-03")
 def test_each_status_of_a_fill_is_told_once_by_the_feed_that_showed_it_first() -> None:
     queries = FakeQueries()
-    fill = {"trade_id": "t1", "order_id": "o1", "side": "BUY", "size_micro": 10_000_000, "price_micro": 410_000}
-    queries.fill_rows = [{**fill, "condition_id": "0xc0", "matched_at_ms": 1_000, "state": "OBSERVED"}]
+    queries.fill_rows = [booked("OBSERVED")]
     queries.observations = [observed(1_200, "MATCHED", "stream"), observed(1_900, "MATCHED", "poll")]
     follower = Follower(queries)  # type: ignore[arg-type]
     (line,) = follower.look()
@@ -164,7 +173,62 @@ def test_each_status_of_a_fill_is_told_once_by_the_feed_that_showed_it_first() -
     assert "MATCHED   by stream" in line.text
     assert "0.2 s after the match" in line.text
     assert line.text.endswith("OBSERVED")
+    assert line.row["status"] == "MATCHED"
     assert follower.look() == []
     queries.observations.append(observed(3_000, "CONFIRMED", "poll"))
-    queries.fill_rows[0]["state"] = "SETTLED"
+    queries.fill_rows[0] = booked("SETTLED")
     assert [line.text.partition("→")[2].strip() for line in follower.look()] == ["SETTLED"]
+
+
+@pytest.mark.req("X-01", "L-03")
+def test_a_settlement_that_only_the_chain_has_shown_is_a_line_of_its_own() -> None:
+    queries = FakeQueries()
+    queries.fill_rows = [booked("OBSERVED")]
+    queries.observations = [observed(1_200, "MATCHED", "stream")]
+    follower = Follower(queries)  # type: ignore[arg-type]
+    follower.look()
+    assert follower.look() == []
+    queries.fill_rows[0] = booked("SETTLED", **BY_LOG)
+    (line,) = follower.look()
+    assert (line.kind, line.at_ms) == (Kind.FILL, 2_500)
+    assert "SETTLED   by chain       1.5 s after the match" in line.text
+    assert line.text.endswith("→ SETTLED by its log in block 77")
+    assert follower.look() == []
+    queries.observations.append(observed(3_000, "CONFIRMED", "stream"))
+    assert [line.text.partition("→")[2].strip() for line in follower.look()] == ["SETTLED"]
+
+
+@pytest.mark.req("X-01", "L-03")
+def test_where_the_log_came_before_the_exchanges_word_that_one_says_so() -> None:
+    queries = FakeQueries()
+    queries.fill_rows = [booked("SETTLED", **BY_LOG)]
+    queries.observations = [observed(2_600, "MINED", "stream")]
+    follower = Follower(queries)  # type: ignore[arg-type]
+    (line,) = follower.look()
+    assert line.text.endswith("→ SETTLED already, by its log in block 77")
+    assert follower.look() == []
+
+
+@pytest.mark.req("L-03", "R-10")
+def test_a_failed_fill_is_told_as_reversed() -> None:
+    queries = FakeQueries()
+    queries.fill_rows = [booked("FAILED")]
+    queries.observations = [observed(2_600, "FAILED", "stream")]
+    (line,) = Follower(queries).look()  # type: ignore[arg-type]
+    assert line.text.endswith("→ FAILED, reversed")
+
+
+def test_a_low_terminal_shows_the_newest_findings_whole() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=100, height=20)
+    panel = Panel(console, "demo")
+    row = operations(samples.AT_MS)
+    for number in range(9):
+        panel.show(Line(kind=Kind.CYCLE, at_ms=samples.AT_MS, text=cycle_line(number, row), row=row))
+        panel.show(Line(kind=Kind.NOTE, at_ms=samples.AT_MS, text=f"finding {number} " + "word " * 30))
+    panel.close()
+    picture = out.getvalue().rpartition("demo")[2]
+    assert "finding 8" in picture
+    assert "finding 0" not in picture
+    assert picture.count("ok") == 5, "the newest cycles"
+    assert len(picture.splitlines()) <= 20

@@ -1,0 +1,1 @@
+"""The simulator: seeds that pass, runs that repeat, faults that are found."""
