@@ -262,12 +262,16 @@ def _note(draft: Draft, change: Applied) -> None:
 def _undo(draft: Draft, dropped: list[TailFact]) -> None:
     if not dropped:
         return
-    gone = {id(held) for held in dropped}
-    draft.put(tail=tuple(held for held in draft.state.tail if id(held) not in gone))
+    gone = {_place(held.fact) for held in dropped}
+    draft.put(tail=tuple(held for held in draft.state.tail if _place(held.fact) not in gone))
     moved: Counter[str] = Counter()
     with draft.folding_once():
         for held in reversed(dropped):
             _undo_one(draft, held, moved)
+
+
+def _place(fact: ChainFact) -> tuple[str, str]:
+    return fact.hint.logged_as, fact.block_hash
 
 
 def _undo_one(draft: Draft, held: TailFact, moved: Counter[str]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from portfolio.facts import OpenOrder
+from portfolio.facts import Balances, OpenOrder
 from portfolio.units import mul_price
 from portfolio.views import ChainView, MarketImage, OrderImage, SettledFill, TokenImage, UnprovenFill
 
@@ -147,6 +147,11 @@ def as_of(image: MarketImage, block_number: int) -> MarketImage:
         tokens=tuple(_without(token, moved.get(token.token_id, 0)) for token in image.tokens),
         proven_cash_micro=image.proven_cash_micro - sum(change.cash_micro for change in later),
     )
+
+
+def at_block(images: Iterable[MarketImage], balances: Balances | None) -> list[MarketImage]:
+    """The images as of the block of the balances; as they are where there are none."""
+    return [image if balances is None else as_of(image, balances.block_number) for image in images]
 
 
 def _without(token: TokenImage, shares_micro: int) -> TokenImage:

@@ -14,7 +14,7 @@ import msgspec
 
 from portfolio.causes import Change, changes_of
 from portfolio.chain import ChainChange
-from portfolio.comparison import TokenExam, as_of, examine_market, orders_agree, stand_in_difference
+from portfolio.comparison import TokenExam, at_block, examine_market, orders_agree, stand_in_difference
 from portfolio.facts import Balances, DataPosition, MarketMeta, OpenOrder, Payout, TokenRef
 from portfolio.hinting import booked_logs, fills_by_token, flows, hints, labelled, logged_hints, with_settled
 from portfolio.negrisk import OutcomeHolding, independent_micro, question_count, releasable_micro, vector
@@ -86,7 +86,7 @@ def plan(images: Sequence[MarketImage], readings: Readings, frame: Frame, wallet
     prices = reference_prices(images, readings)
     seen, doubt = labelled(images, readings.logs) if wallet.opened else (None, "")
     chains, exams = _examined(images, readings, seen, frame.policy)
-    proven_cash = _proven_cash(_at_block(images, readings.balances), exams, opened=wallet.opened)
+    proven_cash = _proven_cash(at_block(images, readings.balances), exams, opened=wallet.opened)
     cash, capital, unexplained = _cash(readings.balances, wallet, proven_cash)
     if not _whole(images, wallet):
         # What the missing market moved would pass for unexplained cash, and be taken for somebody's sale.
@@ -165,10 +165,6 @@ def _proven_cash(images: Iterable[MarketImage], exams: Mapping[str, Sequence[Tok
     """
     shown = (exam for found in exams.values() for exam in found if opened or exam.difference_micro == 0)
     return sum(image.proven_cash_micro for image in images) + sum(exam.explained_cash_micro for exam in shown)
-
-
-def _at_block(images: Iterable[MarketImage], balances: Balances | None) -> list[MarketImage]:
-    return [image if balances is None else as_of(image, balances.block_number) for image in images]
 
 
 def _whole(images: Iterable[MarketImage], wallet: WalletState) -> bool:
