@@ -145,11 +145,9 @@ class _Taking:
         if self._knows(fact, ours):
             return
         self._draft.evidence = fact.hint.evidence
-        if fact.kept:
-            self._keep(TailFact(fact=fact))
-            return
         if not fact.order_id:
-            self._keep(TailFact(fact=fact, booked_as=_adjust(self._draft, fact, prices, self._moved)))
+            booked_as = "" if fact.kept else _adjust(self._draft, fact, prices, self._moved)
+            self._keep(TailFact(fact=fact, booked_as=booked_as))
             return
         fitting = [booked for booked in ours if _key(booked) not in self._logs and _shown(booked, fact)]
         named = [booked for booked in fitting if booked.fill.transaction_hash is not None]

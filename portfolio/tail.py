@@ -19,7 +19,7 @@ class ChainFact(Fact, frozen=True, kw_only=True):
     """One change of a market's tokens. ``hint`` says what it was; a fill names its order, whose it is the market knows.
 
     A fill's hint says what the fill is if nobody of ours made it (R-21): an external purchase or sale. ``kept``: the
-    balances of a cycle have it, which decides about it; should its block be dropped, what came of that is undone.
+    balances of a cycle have it, which books it; should its block be dropped, what came of that is undone.
     """
 
     hint: CauseHint
