@@ -54,6 +54,7 @@ class LogsFollowed:
         self._anew = True
         self._torn: int | None = None
         self._final = 0
+        self._strange = False
         self._labels = Labels(self._address, book or TokenBook())
         self._kept = Kept(self._labels)
         self._ready: dict[Place, _Read] = {}
@@ -121,17 +122,24 @@ class LogsFollowed:
         still_unknown = self._kept.unplaced_again()
         unknown: set[str] = set()
         facts: list[ChainFact] = []
+        waits = self._labels.waiting(self._kept).transactions if self._strange or self._any_strange(new) else ()
+        self._strange = bool(waits)
         for transaction in new:
             news = self._is_news(transaction)
             if news or transaction.block_number > self._final:
                 ready = self._ready.get((transaction.transaction_hash, transaction.block_hash))
                 strange, found = self._read(transaction) if ready is None else ready
                 unknown |= strange
+                if transaction.transaction_hash in waits:
+                    continue  # a cycle decides, once all that it moved is known
                 facts += found if news else (msgspec.structs.replace(fact, kept=True) for fact in found)
         self._ready = {}
         events += self._seen(facts)
         urgent = bool(unknown) or any(not fact.order_id and not fact.kept for fact in facts) or bool(message.dropped)
         return Handed(events=tuple(events), unknown=tuple(sorted(unknown | still_unknown)), urgent=urgent)
+
+    def _any_strange(self, transactions: Iterable[ChainTransaction]) -> bool:
+        return any(self._labels.unplaced(one) for one in transactions)
 
     def _tear(self, blocks: Sequence[DroppedBlock]) -> None:
         """What took the place of dropped blocks is needed, whatever was compared before."""

@@ -18,11 +18,11 @@ from messages.reads import (
     ReadBalances,
 )
 from portfolio.closing import Gathered
-from portfolio.cycle import Plan, tokens_to_read
+from portfolio.cycle import Plan
 from portfolio.facts import Balances, Certificate, DataPosition, MarketMeta, OpenOrder, Source, TokenRef
 from portfolio.judging import ViewResult
 from portfolio.outcomes import CycleStatus
-from portfolio.readings import Logs, Readings
+from portfolio.readings import Logs, Readings, tokens_to_read
 from portfolio.thresholds import stale_limit_ms
 from portfolio.views import MarketImage, OrderFate
 

@@ -6,9 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from actors.labels import Labels
 from portfolio.chain import ChainTransaction
-
-UNPLACED_BLOCKS = 1_000
-"""So many blocks a transaction of a token without metadata is kept, for the metadata may come late."""
+from portfolio.unplaced import UNPLACED_BLOCKS
 
 
 class Kept:

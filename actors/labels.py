@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
-from portfolio.chain import ChainChange, ChainTransaction, TokenTransfer
+from portfolio.chain import ChainChange, ChainTransaction
 from portfolio.facts import MarketMeta
 from portfolio.labelling import IncompleteTransactionError, label
 from portfolio.labelling_book import TokenBook, TokenPlace
+from portfolio.unplaced import Unplaced, tokens_moved, unplaced
 
 Place = tuple[str, str]
 """Hashes of a transaction and of its block: dropped, it may come again in another one."""
@@ -46,9 +47,11 @@ class Labels:
 
     def unplaced(self, transaction: ChainTransaction) -> set[str]:
         """Tokens that the transaction moved for the wallet, and whose market is not known."""
-        moved = (log for log in transaction.logs if isinstance(log, TokenTransfer) and log.shares_micro)
-        mine = (log for log in moved if self._address in {log.sender, log.receiver})
-        return {log.token_id for log in mine if log.token_id not in self._markets}
+        return {token_id for token_id in tokens_moved(transaction, self._address) if token_id not in self._markets}
+
+    def waiting(self, transactions: Iterable[ChainTransaction]) -> Unplaced:
+        """What of these cannot be told yet."""
+        return unplaced(transactions, self._address, self._markets)
 
     def of(self, transaction: ChainTransaction) -> tuple[ChainChange, ...]:
         """What it did; nothing where that cannot be told: a cycle says so then, and infers."""

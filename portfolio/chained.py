@@ -29,6 +29,7 @@ from portfolio.state import (
     fill_key,
     fill_shares,
 )
+from portfolio.superseding import guessed
 from portfolio.tail import ChainFact
 from portfolio.trades import TradeLeg
 from portfolio.units import MICRO, format_micro
@@ -235,15 +236,27 @@ def _adjust(draft: Draft, fact: ChainFact, prices: Mapping[str, int], moved: Cou
     name = logged_name(draft.state, fact.hint)
     # What the chain had dropped and has again was drift when it was first seen.
     again = name[0] != fact.hint.logged_as
+    told = _explained(draft, fact, name[1].at_ns)
     for change in book_hint(draft, fact.hint, name, prices):
         held = draft.state.position(change.token_id).shares_micro + moved[change.token_id]
         moved[change.token_id] += change.shares_micro
         texts = (format_micro(held), format_micro(held + change.shares_micro), change.cause)
+        if change.token_id in told:
+            continue
         severity = difference_severity(change.shares_micro)
         kind = IssueType.CHAIN_REORGANISED if again else IssueType.POSITION_DRIFT
         draft.rows.append(_issue(draft, kind, severity, change.token_id, texts))
         _note(draft, replace(change, cause=Cause.REORGANISED.value) if again else change)
     return name[0]
+
+
+def _explained(draft: Draft, fact: ChainFact, at_ns: int) -> frozenset[str]:
+    """Take out what was booked of the fact before its log could be read; it was reported then. Its tokens (D-12)."""
+    found = [(leg[0], guess) for leg in fact.hint.legs if (guess := guessed(draft, leg, at_ns)) is not None]
+    for _, guess in found:
+        draft.put_adjustment(replace(guess, superseded=True))
+        draft.refold(guess.entry.at)
+    return frozenset(token_id for token_id, _ in found)
 
 
 def _note(draft: Draft, change: Applied) -> None:

@@ -15,8 +15,18 @@ import msgspec
 from portfolio.causes import Change, changes_of
 from portfolio.chain import ChainChange
 from portfolio.comparison import TokenExam, at_block, examine_market, orders_agree, stand_in_difference
-from portfolio.facts import Balances, DataPosition, MarketMeta, OpenOrder, Payout, TokenRef
-from portfolio.hinting import booked_logs, fills_by_token, flows, hints, labelled, logged_hints, with_settled
+from portfolio.facts import Balances, DataPosition, OpenOrder, Payout
+from portfolio.hinting import (
+    booked_logs,
+    fills_by_token,
+    flows,
+    held_back,
+    hints,
+    labelled,
+    logged_hints,
+    waiting,
+    with_settled,
+)
 from portfolio.negrisk import OutcomeHolding, independent_micro, question_count, releasable_micro, vector
 from portfolio.outcomes import NegRiskAggregate
 from portfolio.readings import Readings
@@ -66,8 +76,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Views for the markets that differ, and the wallet's cash.
 
     ``cash_micro`` and ``cash_unexplained_micro`` are None without the chain; ``inflows`` are what its logs show of
-    collateral that came or went by itself, which is not unexplained; ``doubt`` says why logs were not believed.
-    ``settled_clean`` says that no market has an unexplained difference, so that unexplained cash is cash alone.
+    collateral that came or went by itself, which is not unexplained; ``doubt`` says what logs were not believed or
+    wait. ``settled_clean``: no market has an unexplained difference, so that unexplained cash is cash alone.
     """
 
     views: dict[str, ExternalView]
@@ -84,11 +94,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 def plan(images: Sequence[MarketImage], readings: Readings, frame: Frame, wallet: WalletState) -> Plan:
     """Compare every image with the readings; only markets that differ get a view (D-10)."""
     prices = reference_prices(images, readings)
-    seen, doubt = labelled(images, readings.logs) if wallet.opened else (None, "")
-    chains, exams = _examined(images, readings, seen, frame.policy)
+    waits = waiting(images, readings, opened=wallet.opened)
+    seen, doubt = labelled(images, readings.logs, waits) if wallet.opened else (None, "")
+    bare, exams = _examined(images, readings, seen, frame.policy)
+    chains = held_back(bare, waits)
     proven_cash = _proven_cash(at_block(images, readings.balances), exams, opened=wallet.opened)
     cash, capital, unexplained = _cash(readings.balances, wallet, proven_cash)
-    if not _whole(images, wallet):
+    if not _whole(images, wallet) or waits.transactions:
         # What the missing market moved would pass for unexplained cash, and be taken for somebody's sale.
         unexplained = None
     changes = _changes(exams)
@@ -112,10 +124,9 @@ def plan(images: Sequence[MarketImage], readings: Readings, frame: Frame, wallet
         cash_unexplained_micro=unexplained,
         capital_micro=capital,
         inflows=inflows,
-        doubt=doubt,
+        doubt=doubt or waits.sentence,
         decided=_decided(images, readings.balances),
-        settled_clean=not changes
-        and not any(image.provisional for image in images)
+        settled_clean=not (changes or any(image.provisional for image in images))
         and all(not exam.explained for found in exams.values() for exam in found),
     )
 
@@ -332,14 +343,6 @@ def missing_orders(images: Iterable[MarketImage], shown: Iterable[OpenOrder]) ->
     listed = {order.order_id for order in shown}
     held = sorted(order.order_id for image in images for order in image.orders)
     return tuple(order_id for order_id in held if order_id not in listed)
-
-
-def tokens_to_read(metas: Iterable[MarketMeta]) -> tuple[TokenRef, ...]:
-    """Every token of the known conditions, with the contract that owns it (R-18)."""
-    refs = {
-        token.token_id: TokenRef(contract=token.contract, token_id=token.token_id) for m in metas for token in m.tokens
-    }
-    return tuple(refs[token_id] for token_id in sorted(refs))
 
 
 def _decided(images: Iterable[MarketImage], balances: Balances | None) -> dict[str, dict[int, bool]]:

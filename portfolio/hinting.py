@@ -16,6 +16,7 @@ from portfolio.labelling_book import TokenBook, TokenPlace
 from portfolio.labelling_hints import hints_of, log_name
 from portfolio.provisional import PROVISIONAL
 from portfolio.readings import Logs, Readings
+from portfolio.unplaced import NOTHING_WAITS, UNPLACED_BLOCKS, Unplaced, unplaced
 from portfolio.views import CauseHint, ChainView, MarketImage, SettledFill, UnprovenFill
 from portfolio.wallet import WalletState
 
@@ -23,7 +24,31 @@ FLOWS = frozenset({ChangeKind.DEPOSIT, ChangeKind.WITHDRAWAL, ChangeKind.REWARD}
 """Kinds that move collateral alone."""
 
 
-def labelled(images: Iterable[MarketImage], logs: Logs | None) -> tuple[tuple[ChainChange, ...] | None, str]:
+def waiting(images: Iterable[MarketImage], readings: Readings, *, opened: bool) -> Unplaced:
+    """What of the logs cannot be told yet, for want of metadata; after some blocks it is not waited for any more."""
+    logs, balances = readings.logs, readings.balances
+    if logs is None or balances is None or not opened:
+        return NOTHING_WAITS
+    known = {token.token_id for image in images for token in image.tokens}
+    young = balances.block_number - UNPLACED_BLOCKS
+    return unplaced((one for one in logs.transactions if one.block_number > young), logs.address, known)
+
+
+def held_back(chains: dict[str, ChainView], waits: Unplaced) -> dict[str, ChainView]:
+    """The chain's views, with the tokens of which something waits."""
+    if not waits.tokens:
+        return chains
+    return {
+        market_id: msgspec.structs.replace(
+            view, waiting=tuple(token_id for token_id, _ in view.balances if token_id in waits.tokens)
+        )
+        for market_id, view in chains.items()
+    }
+
+
+def labelled(
+    images: Iterable[MarketImage], logs: Logs | None, waits: Unplaced = NOTHING_WAITS
+) -> tuple[tuple[ChainChange, ...] | None, str]:
     """What the logs show that happened to the wallet, in the chain's order, and why not where they do not.
 
     Fills that are booked by their logs are left out: after a long absence they are nearly all. None without logs. The
@@ -32,7 +57,8 @@ def labelled(images: Iterable[MarketImage], logs: Logs | None) -> tuple[tuple[Ch
     if logs is None:
         return None, ""
     book, known = _book(images, logs.book), logs.labelled
-    told = (known.get(one.transaction_hash) or label(one, logs.address, book) for one in logs.transactions)
+    placed = (one for one in logs.transactions if one.transaction_hash not in waits.transactions)
+    told = (known.get(one.transaction_hash) or label(one, logs.address, book) for one in placed)
     try:
         changes = [change for found in told for change in found]
     except IncompleteTransactionError as error:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from portfolio.chain import ChainChange, ChainTransaction
-from portfolio.facts import Balances, DataPosition, OpenOrder
+from portfolio.facts import Balances, DataPosition, MarketMeta, OpenOrder, TokenRef
 from portfolio.labelling_book import TokenBook
 from portfolio.views import OrderFate
 
@@ -38,3 +38,11 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True):
     orders_read_at_ms: int
     fates: tuple[OrderFate, ...]
     logs: Logs | None = None
+
+
+def tokens_to_read(metas: Iterable[MarketMeta]) -> tuple[TokenRef, ...]:
+    """Every token of the known conditions, with the contract that owns it (R-18)."""
+    refs = {
+        token.token_id: TokenRef(contract=token.contract, token_id=token.token_id) for m in metas for token in m.tokens
+    }
+    return tuple(refs[token_id] for token_id in sorted(refs))

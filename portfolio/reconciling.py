@@ -128,12 +128,14 @@ def _by_chain(draft: Draft, view: ExternalView, chain: ChainView) -> tuple[list[
     if explained:
         settle(draft, explained, block, chain.settled)
     ready: dict[str, TokenExam] = {}
-    certain = _certain_hints(draft, view, exams)
+    certain = _certain_hints(draft, view, [exam for exam in exams if exam.token_id not in chain.waiting])
     shown = {token_id for hint in certain for token_id, _ in hint.legs}
     for exam in exams:
         cancelled = () if exam.difference_micro else cancelling(draft.state, exam.token_id, chain.block_number)
         if exam.difference_micro == 0:
             _no_difference(draft, view, exam, cancelled)
+        elif exam.token_id in chain.waiting:
+            _looked_twice(draft, view, exam, chain.block_number)
         elif exam.token_id in shown or _seen_enough(draft, view, exam, chain.block_number):
             ready[exam.token_id] = exam
     found = {token_id: exam.difference_micro for token_id, exam in ready.items() if token_id not in shown}

@@ -19,6 +19,9 @@ INFERRED = frozenset(
 )
 """Causes of inferred single-token adjustments that a trade which arrives later may replace (D-12)."""
 
+NEAR_MICRO = 100
+"""1e-4 share: what the Data API rounds away (D-13)."""
+
 
 def inferred_adjustment(
     draft: Draft, leg: tuple[str, int], at: EconomicTime, transaction_hash: str | None = None
@@ -36,6 +39,24 @@ def inferred_adjustment(
         and (booked.effects[0].token_id, shares_of(booked)) == leg
         and at < booked.entry.at
         and (transaction_hash is None or _transaction(booked.entry) in {transaction_hash, None})
+    ]
+    return min(candidates, key=lambda booked: (booked.entry.at, booked.entry.entry_id), default=None)
+
+
+def guessed(draft: Draft, leg: tuple[str, int], at_ns: int) -> BookedAdjustment | None:
+    """The oldest entry without a log that a log of that time explains: a witness had shown it first (D-12, D-13).
+
+    That witness may have rounded, so that its shares are near, not equal.
+    """
+    token_id, shares = leg
+    candidates = [
+        booked
+        for booked in draft.state.adjustments.values()
+        if standing(booked)
+        and _transaction(booked.entry) is None
+        and booked.effects[0].token_id == token_id
+        and abs(shares_of(booked) - shares) <= NEAR_MICRO
+        and at_ns < booked.entry.at.at_ns
     ]
     return min(candidates, key=lambda booked: (booked.entry.at, booked.entry.entry_id), default=None)
 

@@ -134,7 +134,8 @@ class ChainView(msgspec.Struct, frozen=True, kw_only=True):
     """The chain's part: balances of this market's tokens at one block. A token without a row is unknown, not zero.
 
     ``settled`` are the fills that the logs show up to the block; of tokens in ``exact`` no other fill can be in the
-    balance that was not in the last one, so that nothing has to be guessed (X-02).
+    balance that was not in the last one, so that nothing has to be guessed (X-02). Differences of tokens in ``waiting``
+    are of transactions that move tokens of unknown markets too: what they were is not known yet.
     """
 
     block_number: int
@@ -143,6 +144,7 @@ class ChainView(msgspec.Struct, frozen=True, kw_only=True):
     payouts: tuple[Payout, ...] = ()
     settled: tuple[SettledFill, ...] = ()
     exact: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
 
 
 class OrderFate(msgspec.Struct, frozen=True, kw_only=True):

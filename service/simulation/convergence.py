@@ -13,6 +13,7 @@ from polymarket.sandbox.books import fills_of
 from polymarket.sandbox.trading import FAILED
 from polymarket.sandbox.world import World, in_flight
 from portfolio.entries import LOGGED, Cause, FillState
+from portfolio.outcomes import CycleStatus
 from service.simulation.costs import costs
 from service.simulation.findings import Finding
 from service.simulation.process import WALLET, Seen, SimulatedProcess
@@ -20,6 +21,7 @@ from storage.journal import Journal
 from storage.queries import Queries, Record
 
 _PAUSED = "paused:"
+_COMPARED = frozenset({CycleStatus.OK, CycleStatus.RPC_UNAVAILABLE, CycleStatus.DATA_API_UNAVAILABLE})
 _NS_PER_MS = 1_000_000
 _CAUSES = {
     "TRADE": {Cause.EXTERNAL_BUY, Cause.EXTERNAL_SALE},
@@ -40,11 +42,14 @@ def differences(process: SimulatedProcess, world: World, seen: Seen, moved: Abst
     ``moved`` are the tokens that ever moved on the chain, in blocks too that a reorganisation dropped.
     """
     queries = Queries(process.database)
+    opened_ms = next(
+        (cycle.synced_at_ms for cycle in seen.cycles if cycle.status in _COMPARED), seen.cycles[-1].synced_at_ms
+    )
     yield from _positions(queries, world)
-    yield from _fills(queries, world, seen.cycles[0].synced_at_ms)
+    yield from _fills(queries, world, opened_ms)
     yield from _orders(queries, world)
     yield from _cash(world, seen)
-    yield from _costs(queries, world, seen.cycles[0].synced_at_ms)
+    yield from _costs(queries, world, opened_ms)
     yield from _causes(queries, world)
     yield from _phantoms(queries, world, moved)
     yield from _gate(process)
@@ -73,9 +78,10 @@ def _fills(queries: Queries, world: World, opened_ms: int) -> Iterator[Finding]:
             if fill.owner != wallet.strategy.owner or not trade.listed:
                 continue
             row = stored.get((trade.trade_id, fill.order_id))
+            if trade.matched_ns < opened_ms * _NS_PER_MS:
+                continue
             if row is None:
-                if trade.matched_ns >= opened_ms * _NS_PER_MS:
-                    yield _differs("fill of a trade", trade.trade_id, trade.status, "nothing", fill.order_id)
+                yield _differs("fill of a trade", trade.trade_id, trade.status, "nothing", fill.order_id)
                 continue
             counts = FillState(row["state"]).effective
             if counts == (trade.status == FAILED):

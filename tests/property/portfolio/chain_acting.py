@@ -95,13 +95,18 @@ class ChainActs(RuleBasedStateMachine):
 
     @rule(data=st.data(), kind=st.sampled_from(("strange", "strange", *KINDS)), size=SIZES)
     def others_act(self, data: st.DataObject, kind: str, size: int) -> None:
-        """The wallet merges, splits, sends, is sent or redeems; or an order that we never hear of is filled."""
+        """The wallet merges, splits, sends, is sent or redeems; or an order that we never hear of is filled.
+
+        No two of these are of one size, nor is a sum of them zero: of equal ones, of which the exchange has not shown
+        all, only a later look tells which is whose.
+        """
         name = self.name()
         if kind != "strange":
             self.waiting.append(changed(name, kind, size))
         elif self.strange < STRANGE_MAX:
             order = data.draw(st.sampled_from(ORDERS))
             self.strange += 1
+            size += 3**self.strange
             self.waiting.append(traded(name, (f"strange-{name}", *order[1:]), size, FEE_PER_SHARE))
 
     # -- the chain --------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from tests.unit.portfolio.chain_facts import (
     AT_MS,
     ChainBook,
     balances,
+    fact,
     filled,
     flying,
     holding,
@@ -27,6 +28,7 @@ from tests.unit.portfolio.markets import (
     NO,
     SHARE,
     YES,
+    data_row,
     leg,
 )
 
@@ -247,3 +249,18 @@ def test_a_change_that_comes_back_in_another_block_is_drift_once() -> None:
     book.chain(merged(block=52, fork="'"))
     result = book.look(balances(53, 6, 6))
     assert (result.drift_micro, result.causes) == (0, ("REORGANISED",))
+
+
+@pytest.mark.req("D-12", "D-13", "R-01", "X-01")
+def test_what_the_data_api_had_shown_first_gives_way_to_its_log_and_is_reported_once() -> None:
+    book = holding()
+    for _ in range(2):
+        book.now_ms += MINUTE
+        book.look(stand_in=(data_row(YES, 14 * SHARE + 90),))
+    (guess,) = book.entries()
+    assert (guess.shares_micro, book.shares()) == (4 * SHARE + 90, 14 * SHARE + 90)
+    book.chain(fact(Cause.POSITION_SPLIT, -4 * SHARE, {YES: 4 * SHARE, NO: 4 * SHARE}))
+    (split,) = book.entries()
+    assert (split.entry_id, book.shares(), book.shares(NO)) == ("chain:0xa:3", 14 * SHARE, 14 * SHARE)
+    assert [(note.token_id, note.cause) for note in book.state.noted] == [(NO, "POSITION_SPLIT")]
+    assert book.position().cost_basis_micro == 4_000_000 + 2_000_000
