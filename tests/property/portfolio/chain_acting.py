@@ -106,7 +106,7 @@ class ChainActs(RuleBasedStateMachine):
         elif self.strange < STRANGE_MAX:
             order = data.draw(st.sampled_from(ORDERS))
             self.strange += 1
-            size += 3**self.strange
+            size += 1_000 * 3**self.strange
             self.waiting.append(traded(name, (f"strange-{name}", *order[1:]), size, FEE_PER_SHARE))
 
     # -- the chain --------------------------------------------------------------------------------------------------
