@@ -87,10 +87,15 @@ class Life(PumpRuntime):
     def end(self) -> None:
         """Take all actors down at once; none of them takes another message."""
         self.over = True
-        for ref, _ in self._lived:
+        mine = {ref for ref, _ in self._lived}
+        others = [ref for ref in pykka.ActorRegistry.get_all() if ref not in mine]
+        # An actor that is ended from outside makes pykka stop all that are registered, and wait for them.
+        for ref in (*mine, *others):
             pykka.ActorRegistry.unregister(ref)
         for _, runner in self._lived:
             if not runner.dead:
                 runner.parent = greenlet.getcurrent()
                 runner.throw()
         self._lived.clear()
+        for ref in others:
+            pykka.ActorRegistry.register(ref)

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import msgspec
+import pykka
 import pytest
 
 from portfolio.entries import FillState
@@ -164,3 +165,18 @@ def test_kinds_of_faults_are_chosen_by_name() -> None:
     assert parse("crash, lost_frames") == {CRASH, "lost_frames"}
     with pytest.raises(UnknownFault, match="the nearest kind is 'crash'"):
         parse("crsh")
+
+
+class Bystander(pykka.ThreadingActor):
+    """An actor of nobody's simulation."""
+
+
+@pytest.mark.req("X-03", "D-05")
+def test_actors_outside_a_simulation_live_on_when_a_life_in_it_ends() -> None:
+    bystander = Bystander.start()
+    try:
+        result = run(1, frozenset({CRASH}))
+        assert (result.ok, result.lives > 1, bystander.is_alive()) == (True, True, True)
+        assert bystander in pykka.ActorRegistry.get_all()
+    finally:
+        bystander.stop()
