@@ -175,7 +175,7 @@ class Bystander(pykka.ThreadingActor):
 def test_actors_outside_a_simulation_live_on_when_a_life_in_it_ends() -> None:
     bystander = Bystander.start()
     try:
-        result = run(1, frozenset({CRASH}))
+        result = run(1, frozenset({CRASH_AT_COMMIT}))
         assert (result.ok, result.lives > 1, bystander.is_alive()) == (True, True, True)
         assert bystander in pykka.ActorRegistry.get_all()
     finally:

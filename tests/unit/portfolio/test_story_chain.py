@@ -10,7 +10,7 @@ from portfolio.entries import Cause
 from portfolio.events import ChainDropped, ChainSeen
 from portfolio.facts import TradeStatus
 from portfolio.finality import Finality
-from portfolio.story_lines import Kind, Line, Proof
+from portfolio.story_lines import Kind, Line, Proof, taken_back
 from portfolio.tail import ChainFact, DroppedBlock
 from portfolio.views import CauseHint
 from tests.unit.portfolio.markets import CONDITION, NO, SECOND, SHARE, T0, YES, leg
@@ -219,3 +219,10 @@ def test_a_merge_that_moves_to_another_block_at_once_is_told_as_taken_back_and_b
         ("REORGANISED", 60, DROPPED),
     ]
     assert book.story().totals[YES].shares_micro == 6 * SHARE
+
+
+@pytest.mark.req("X-04", "X-14")
+def test_what_was_undone_keeps_its_words_where_its_log_is_not_known() -> None:
+    when = {"seq": 1, "booked_at_ms": 2, "happened_at_ms": 2}
+    line = Line(**when, kind=Kind.RESTATEMENT, cause="REORGANISED", evidence="block 5 (0xb5) was dropped by the chain")
+    assert taken_back(line, None) == line
