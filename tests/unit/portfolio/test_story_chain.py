@@ -223,6 +223,12 @@ def test_a_merge_that_moves_to_another_block_at_once_is_told_as_taken_back_and_b
 
 @pytest.mark.req("X-04", "X-14")
 def test_what_was_undone_keeps_its_words_where_its_log_is_not_known() -> None:
-    when = {"seq": 1, "booked_at_ms": 2, "happened_at_ms": 2}
-    line = Line(**when, kind=Kind.RESTATEMENT, cause="REORGANISED", evidence="block 5 (0xb5) was dropped by the chain")
+    line = Line(
+        seq=1,
+        booked_at_ms=2,
+        happened_at_ms=2,
+        kind=Kind.RESTATEMENT,
+        cause="REORGANISED",
+        evidence="block 5 (0xb5) was dropped by the chain",
+    )
     assert taken_back(line, None) == line
