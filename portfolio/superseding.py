@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from portfolio.comparison import STAND_IN_RESOLUTION_MICRO
 from portfolio.entries import LOGGED, Adjustment, Carry, Cause, EconomicTime, Fill, Trade
 from portfolio.state import BookedAdjustment, Draft
 
@@ -18,9 +19,6 @@ INFERRED = frozenset(
     }
 )
 """Causes of inferred single-token adjustments that a trade which arrives later may replace (D-12)."""
-
-NEAR_MICRO = 100
-"""1e-4 share: what the Data API rounds away (D-13)."""
 
 
 def inferred_adjustment(
@@ -55,7 +53,7 @@ def guessed(draft: Draft, leg: tuple[str, int], at_ns: int) -> BookedAdjustment 
         if standing(booked)
         and _transaction(booked.entry) is None
         and booked.effects[0].token_id == token_id
-        and abs(shares_of(booked) - shares) <= NEAR_MICRO
+        and abs(shares_of(booked) - shares) <= STAND_IN_RESOLUTION_MICRO
         and at_ns < booked.entry.at.at_ns
     ]
     return min(candidates, key=lambda booked: (booked.entry.at, booked.entry.entry_id), default=None)

@@ -74,6 +74,15 @@ def test_what_took_the_place_of_a_block_while_it_was_compared_is_kept_for_the_ne
     assert asked(followed, pinned(107)).from_block == 107
 
 
+@pytest.mark.req("X-14", "R-31")
+def test_nothing_is_forgotten_of_a_block_that_the_endpoints_do_not_agree_on() -> None:
+    followed = LogsFollowed(FUNDER, BOOK, RECONCILED)
+    for agreed, begins in ((False, RECONCILED + 1), (True, 107)):
+        asked(followed, pinned(106))
+        followed.compared(106, (), agreed=agreed)
+        assert asked(followed, pinned(107)).from_block == begins
+
+
 @pytest.mark.req("X-01", "X-14")
 def test_a_watcher_that_begins_anew_after_a_drop_begins_at_what_was_dropped() -> None:
     followed = LogsFollowed(FUNDER, BOOK, RECONCILED)

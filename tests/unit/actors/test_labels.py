@@ -131,3 +131,32 @@ def test_what_was_worked_out_before_is_what_would_be_worked_out_at_once(monkeypa
     list(held.prepared(message))
     monkeypatch.setattr(following, "facts_of", lambda *_given: pytest.fail("it was worked out twice"))
     assert held.take(message) == apart
+
+
+def received(number: int, *tokens: str) -> ChainTransaction:
+    """Shares of these tokens from a stranger, by one transaction."""
+    moved: dict[str, Any] = {"contract": "0xctf", "operator": STRANGER, "sender": STRANGER, "receiver": WALLET}
+    logs = tuple(
+        TokenTransfer(log_index=index, token_id=token_id, shares_micro=7, **moved)
+        for index, token_id in enumerate(tokens)
+    )
+    return ChainTransaction(
+        transaction_hash=f"0xt{number}",
+        block_number=number,
+        block_hash=f"0xb{number}",
+        block_time_ms=number,
+        logs=logs,
+        complete=True,
+    )
+
+
+@pytest.mark.req("X-01", "L-14")
+def test_what_follows_of_a_token_of_which_something_waits_is_left_to_the_cycle_too() -> None:
+    followed = LogsFollowed(WALLET, BOOK, 0)
+    followed.learn([meta("0xc1")])
+    new = (received(1, "0xc1-yes", "strange"), received(2, "0xc1-yes"), received(3, "0xc1-no"))
+    handed = followed.take(ChainFollowed(wallet="main", transactions=new, dropped=(), final_block=0))
+    told = [fact.transaction_hash for _, event in handed.events if isinstance(event, ChainSeen) for fact in event.facts]
+    assert (told, handed.unknown) == (["0xt3"], ("strange",))
+    later = ChainFollowed(wallet="main", transactions=(received(4, "0xc1-yes"),), dropped=(), final_block=0)
+    assert followed.take(later).events == ()
