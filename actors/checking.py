@@ -43,6 +43,8 @@ class _Check:
         self.status: TradeStatus | None = None
         self.order: OpenOrder | None = None
         self.trades_left: list[str] = []
+        self.asked_trade = ""
+        self.left_out = False
 
 
 class Checks:
@@ -116,6 +118,7 @@ class Checks:
 
     def _traded(self, check: _Check, answer: TradesAnswer) -> None:
         if check.overdue.trade_id == PROVISIONAL:
+            check.left_out |= all(trade.trade_id != check.asked_trade for trade in answer.trades)
             self._order_goes_on(check)
             return
         trade = next((trade for trade in answer.trades if trade.trade_id == check.overdue.trade_id), None)
@@ -129,10 +132,16 @@ class Checks:
     def _order_goes_on(self, check: _Check) -> None:
         """Read the order's trades one by one, then tell the market what the exchange says of the order."""
         if check.trades_left:
-            trade_id = check.trades_left.pop()
-            self._next(check, ReadTrades(wallet=self._identity.wallet, after_s=0, trade_id=trade_id))
+            check.asked_trade = check.trades_left.pop()
+            self._next(check, ReadTrades(wallet=self._identity.wallet, after_s=0, trade_id=check.asked_trade))
             return
-        checked = OrderChecked(order_id=check.overdue.order_id, order=check.order, ttl_ms=check.ttl_ms)
+        ours = check.order is not None and check.order.owner in self._identity.api_keys
+        checked = OrderChecked(
+            order_id=check.overdue.order_id,
+            order=check.order,
+            ttl_ms=check.ttl_ms,
+            trades_missing=ours and check.left_out,
+        )
         self._tell(market_address(self._identity.wallet, check.overdue.market_id), checked)
 
     def _found(self, check: _Check, receipt: Receipt | None, *, chain_asked: bool) -> None:

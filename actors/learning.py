@@ -18,6 +18,7 @@ from messages.following import BlockPassed, ChainFollowed, LogsOverdue
 from messages.reads import AgreementAnswer, BalancesAnswer, MarketsAnswer, ReadCompleted, ReadFailed, ReadMarkets
 from portfolio.events import ChainSeen
 from portfolio.facts import FailureKind, MarketMeta, Source, TokenIdCheck, Verdict
+from portfolio.provisional import PROVISIONAL
 
 MISCONFIGURED = frozenset({FailureKind.WRONG_CHAIN, FailureKind.NO_CONTRACT, FailureKind.UNAUTHORIZED})
 """Failures that do not pass by themselves."""
@@ -137,14 +138,21 @@ class LearningStages(CycleStages):
         self._directory.answer_need(self._state.directory, message.correlation)
 
     def _look_for_overdue(self, running: Cycle, now_ms: int) -> None:
-        """Have fills looked up that did not settle within their time to live (R-10)."""
+        """Have fills looked up that did not settle within their time to live, and untraded orders (R-10, R-21)."""
         ttl_ms = self._settings.fill_ttl_ms
-        overdue = tuple(
+        overdue = [
             OverdueFill(market_id=image.market_id, trade_id=fill.trade_id, order_id=fill.order_id)
             for image in running.sorted_images()
             for token in image.tokens
             for fill in token.unproven
             if not fill.confirmed and now_ms >= max(fill.matched_at_ms + ttl_ms, fill.not_before_ms)
-        )
+        ]
+        overdue += [
+            OverdueFill(market_id=image.market_id, trade_id=PROVISIONAL, order_id=order_id)
+            for image in running.sorted_images()
+            for order_id, not_before_ms in image.untraded_orders
+            if now_ms >= not_before_ms
+        ]
         if overdue:
-            self.tell(ingest_address(self._state.wallet), CheckOverdue(fills=overdue, ttl_ms=ttl_ms))
+            fills = tuple(dict.fromkeys(overdue))
+            self.tell(ingest_address(self._state.wallet), CheckOverdue(fills=fills, ttl_ms=ttl_ms))

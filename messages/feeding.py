@@ -38,7 +38,10 @@ class WalletOpened(msgspec.Struct, frozen=True, tag="wallet_opened"):
 
 
 class OverdueFill(msgspec.Struct, frozen=True, kw_only=True):
-    """A fill, or an order's provisional quantity, that has not settled within its time to live (R-10)."""
+    """A fill, or an order's provisional quantity, that has not settled within its time to live (R-10).
+
+    Or an order that a log filled and that nobody of ours is known to have made (R-21), as a provisional quantity is.
+    """
 
     market_id: str
     trade_id: str

@@ -90,6 +90,8 @@ def book_hint(
     estimated = not hint.logged_as or hint.cause is Cause.TRANSFER_IN
     _book(draft, replace(entry, estimated=estimated), hint.cash_micro)
     _no_longer_waits(draft, hint, name[0])
+    if hint.order_id and hint.order_id not in draft.state.unasked_orders:
+        draft.put(unasked_orders=(*draft.state.unasked_orders, hint.order_id))
     return tuple(
         Applied(
             token_id=token_id,

@@ -146,7 +146,7 @@ class _Taking:
         if self._knows(fact, ours):
             return
         self._draft.evidence = fact.hint.evidence
-        if not fact.order_id:
+        if not fact.order_id or _was_guessed(self._draft, fact):
             booked_as = "" if fact.kept else _adjust(self._draft, fact, prices, self._moved)
             self._keep(TailFact(fact=fact, booked_as=booked_as))
             return
@@ -248,6 +248,11 @@ def _adjust(draft: Draft, fact: ChainFact, prices: Mapping[str, int], moved: Cou
         draft.rows.append(_issue(draft, kind, severity, change.token_id, texts))
         _note(draft, replace(change, cause=Cause.REORGANISED.value) if again else change)
     return name[0]
+
+
+def _was_guessed(draft: Draft, fact: ChainFact) -> bool:
+    """Whether a cycle that could not read the log of a fill has booked it as somebody else's."""
+    return guessed(draft, fact.hint.legs[0], logged_name(draft.state, fact.hint)[1].at_ns) is not None
 
 
 def _explained(draft: Draft, fact: ChainFact, at_ns: int) -> frozenset[str]:

@@ -7,7 +7,7 @@ P&L. Shares, amounts and costs are integers of 1e-6. ``amount`` is always fee-ex
 from __future__ import annotations
 
 import enum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -61,7 +61,9 @@ class FillState(enum.StrEnum):
         return self in _EFFECTIVE
 
 
-_EFFECTIVE = frozenset({FillState.PROVISIONAL, FillState.OBSERVED, FillState.SETTLED})
+OBSERVED: Final = FillState.OBSERVED
+SETTLED: Final = FillState.SETTLED
+_EFFECTIVE = frozenset({FillState.PROVISIONAL, OBSERVED, SETTLED})
 
 
 class EconomicTime(msgspec.Struct, frozen=True, gc=False, order=True, array_like=True):
@@ -98,7 +100,7 @@ class Fill(_Entry, frozen=True, kw_only=True, tag="fill"):
     state: FillState
     owner: str
     external: bool
-    transaction_hash: str | None
+    transaction_hash: str | None = None
     settled_by: str = ""
     fee_rate_micro: int | None = None
     fee_exponent: int | None = None

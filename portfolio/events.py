@@ -60,11 +60,16 @@ class FillChecked(msgspec.Struct, frozen=True, kw_only=True, tag="fill_checked")
 
 
 class OrderChecked(msgspec.Struct, frozen=True, kw_only=True, tag="order_checked"):
-    """An order that shows more than its trades for too long was looked up; None: the exchange knows it no more."""
+    """An order that shows more than its trades for too long was looked up; None: the exchange knows it no more.
+
+    So was one that a log filled and that nobody of ours made, as far as was known (R-21). What its trades say has been
+    told before; ``trades_missing``: it is ours, and names trades that the exchange did not show when asked for them.
+    """
 
     order_id: str
     order: OpenOrder | None
     ttl_ms: int
+    trades_missing: bool = False
 
 
 class ChainSeen(msgspec.Struct, frozen=True, kw_only=True, tag="chain_seen"):

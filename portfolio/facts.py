@@ -7,6 +7,7 @@ follows from it, is decided elsewhere (``comparison``, ``market``). Amounts are 
 from __future__ import annotations
 
 import enum
+from typing import Final
 
 import msgspec
 
@@ -22,11 +23,18 @@ class Side(enum.StrEnum):
     SELL = "SELL"
 
 
+BUY: Final = Side.BUY
+"""By a name of its own, as others on the path of every fill: CPython 3.11 takes twenty times as long by the class."""
+
+
 class Role(enum.StrEnum):
     """Which side of a match the wallet's order was on."""
 
     MAKER = "MAKER"
     TAKER = "TAKER"
+
+
+TAKER: Final = Role.TAKER
 
 
 class TradeStatus(enum.StrEnum):

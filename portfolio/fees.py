@@ -7,7 +7,8 @@ metadata, stored with the fill), and the fee the exchange logged, which wins whe
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from functools import cache
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -24,26 +25,33 @@ class FeeSchedule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     exponent: int = 1
 
 
-class Level(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Level(NamedTuple):
     """Shares taken from one maker at that maker's price."""
 
     shares_micro: int
     price_micro: int
 
 
-def level_fee_micro(level: Level, schedule: FeeSchedule) -> int:
+def level_fee_micro(level: tuple[int, int], schedule: FeeSchedule) -> int:
     """Fee in micro pUSD of one level: shares x rate x (p (1 - p))^exponent, floored to 5 decimals (R-20)."""
-    spread = level.price_micro * (MICRO - level.price_micro)
-    power: int = spread**schedule.exponent
-    numerator = level.shares_micro * schedule.rate_micro * power
-    # Shares are micro and so is the result; the rate brings one factor of MICRO and each power of p (1 - p) two.
-    denominator: int = MICRO * MICRO ** (2 * schedule.exponent) * _STEP_MICRO
-    return numerator // denominator * _STEP_MICRO
+    shares_micro, price_micro = level
+    power: int = (price_micro * (MICRO - price_micro)) ** schedule.exponent
+    return shares_micro * schedule.rate_micro * power // _denominator(schedule.exponent) * _STEP_MICRO
 
 
-def taker_fee_micro(levels: Iterable[Level], schedule: FeeSchedule) -> int:
+@cache
+def _denominator(exponent: int) -> int:
+    """Shares are micro and so is the fee; the rate brings one factor of MICRO and each power of p (1 - p) two."""
+    scale: int = MICRO * MICRO ** (2 * exponent)
+    return scale * _STEP_MICRO
+
+
+def taker_fee_micro(levels: Iterable[tuple[int, int]], schedule: FeeSchedule) -> int:
     """Fee of a taker's fill: the sum over its maker levels, each floored by itself (R-20).
 
     Makers pay no such fee, only one of their builder's, which no public feed shows before the exchange's log.
     """
-    return sum([level_fee_micro(level, schedule) for level in levels])
+    total = 0
+    for level in levels:
+        total += level_fee_micro(level, schedule)
+    return total

@@ -9,7 +9,7 @@ from portfolio.facts import MarketMeta, TokenMeta
 from portfolio.provisional import provisional_fills
 from portfolio.rows import NS_PER_MS
 from portfolio.state import BookedFill, MarketState, TailFact, fill_cash, fill_shares
-from portfolio.views import ChainedImage, MarketImage, OrderImage, TokenImage, UnprovenFill
+from portfolio.views import ChainedImage, MarketImage, OrderImage, OrderState, TokenImage, UnprovenFill
 
 
 def image_of(state: MarketState) -> MarketImage:
@@ -50,6 +50,7 @@ def image_of(state: MarketState) -> MarketImage:
         short=bool(state.short_since),
         contradicted=tuple(state.contradicted.values()),
         chained=tuple(_chained(state, held) for held in state.tail),
+        untraded_orders=_untraded(state, [order for order, fill in provisional if fill.state is FillState.SETTLED]),
     )
 
 
@@ -71,6 +72,11 @@ def _chained(state: MarketState, held: TailFact) -> ChainedImage:
         legs=legs,
         cash_micro=cash,
     )
+
+
+def _untraded(state: MarketState, proven: Iterable[OrderState]) -> tuple[tuple[str, int], ...]:
+    strange = dict.fromkeys(state.unasked_orders, 0)
+    return tuple((strange | {order.order_id: order.not_before_ms for order in proven}).items())
 
 
 def _unproven(booked: BookedFill) -> UnprovenFill:

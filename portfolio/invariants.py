@@ -132,7 +132,23 @@ def position_breaches(position: Position) -> tuple[Breach, ...]:
 
 def accounting_breaches(position: Position) -> tuple[Breach, ...]:
     """What must hold after every change, whatever is in flight: INV-01, INV-02, INV-04, INV-05."""
-    return _identity_breaches(position) + _basis_breaches(position)
+    token_id, basis = position.token_id, position.cost_basis_micro
+    most = position.bought_micro + position.carried_in_micro
+    left = most - position.cost_of_sold_micro - position.carried_out_micro
+    realised = position.proceeds_micro - position.cost_of_sold_micro
+    breaches: tuple[Breach, ...] = ()
+    if left != basis:
+        breaches = (_breach(InvariantId.BASIS_IDENTITY, token_id, left, basis, "cost basis, micro pUSD"),)
+    if realised != position.realized_pnl_micro:
+        detail, found = "realised P&L, micro pUSD", position.realized_pnl_micro
+        breaches += (_breach(InvariantId.PNL_IDENTITY, token_id, realised, found, detail),)
+    if not 0 <= basis <= most:
+        detail = "cost basis against all cost that ever came in, micro pUSD"
+        breaches += (_breach(InvariantId.BASIS_IN_BOUNDS, token_id, f"0 to {most}", basis, detail),)
+    if position.shares_micro <= 0 and basis != 0:
+        detail = f"cost basis with {position.shares_micro} micro shares held"
+        breaches += (_breach(InvariantId.NOTHING_HELD_NO_BASIS, token_id, 0, basis, detail),)
+    return breaches
 
 
 def settled_breaches(position: Position) -> tuple[Breach, ...]:
@@ -147,32 +163,6 @@ def shortfall_breaches(position: Position, since_ms: int, now_ms: int) -> tuple[
     """INV-19: a sale seen before its purchase waits for it, but not for ever (R-24). The caller knows the window."""
     detail = f"short for {now_ms - since_ms} ms; the purchase was not seen"
     return (_breach(InvariantId.SHORTFALL_PASSES, position.token_id, ">= 0", position.shares_micro, detail),)
-
-
-def _identity_breaches(position: Position) -> tuple[Breach, ...]:
-    came = position.bought_micro + position.carried_in_micro
-    basis = came - position.cost_of_sold_micro - position.carried_out_micro
-    realised = position.proceeds_micro - position.cost_of_sold_micro
-    breaches: tuple[Breach, ...] = ()
-    if basis != position.cost_basis_micro:
-        detail, found = "cost basis, micro pUSD", position.cost_basis_micro
-        breaches = (_breach(InvariantId.BASIS_IDENTITY, position.token_id, basis, found, detail),)
-    if realised != position.realized_pnl_micro:
-        detail, found = "realised P&L, micro pUSD", position.realized_pnl_micro
-        breaches += (_breach(InvariantId.PNL_IDENTITY, position.token_id, realised, found, detail),)
-    return breaches
-
-
-def _basis_breaches(position: Position) -> tuple[Breach, ...]:
-    basis, most = position.cost_basis_micro, position.bought_micro + position.carried_in_micro
-    breaches: tuple[Breach, ...] = ()
-    if not 0 <= basis <= most:
-        detail = "cost basis against all cost that ever came in, micro pUSD"
-        breaches = (_breach(InvariantId.BASIS_IN_BOUNDS, position.token_id, f"0 to {most}", basis, detail),)
-    if position.shares_micro <= 0 and basis != 0:
-        detail = f"cost basis with {position.shares_micro} micro shares held"
-        breaches += (_breach(InvariantId.NOTHING_HELD_NO_BASIS, position.token_id, 0, basis, detail),)
-    return breaches
 
 
 def sum_breaches(folded: Folded, start: Mapping[str, Position] | None = None) -> tuple[Breach, ...]:
@@ -292,16 +282,16 @@ def fill_breaches(fill: Fill) -> tuple[Breach, ...]:
     Amounts known from the chain win over computed ones (R-11), and a price derived from them is itself rounded; so
     the amount may be off by what one unit of the price explains, or by one unit of its own where that is more.
     """
-    breaches = []
+    breaches: tuple[Breach, ...] = ()
     if not 0 < fill.price_micro < MICRO:
         detail = "price, micro pUSD per share"
-        breaches.append(_breach(InvariantId.PRICE_IN_BOUNDS, fill.entry_id, "1 to 999999", fill.price_micro, detail))
+        breaches = (_breach(InvariantId.PRICE_IN_BOUNDS, fill.entry_id, "1 to 999999", fill.price_micro, detail),)
     exact = fill.price_micro * fill.size_micro
     if abs(fill.amount_micro * MICRO - exact) > max(fill.size_micro, MICRO):
         detail = f"amount for {fill.size_micro} micro shares at {fill.price_micro}, micro pUSD"
         invariant_id = InvariantId.VALUE_IS_PRICE_TIMES_SIZE
-        breaches.append(_breach(invariant_id, fill.entry_id, exact // MICRO, fill.amount_micro, detail))
-    return tuple(breaches)
+        breaches += (_breach(invariant_id, fill.entry_id, exact // MICRO, fill.amount_micro, detail),)
+    return breaches
 
 
 def chain_breaches(token_id: str, settled_micro: int, balance_micro: int) -> tuple[Breach, ...]:

@@ -78,6 +78,7 @@ def _hint(change: ChainChange, cause: Cause, legs: tuple[tuple[str, int], ...], 
         logged_as=log_name(change, legs),
         at_ms=change.block_time_ms,
         fee_micro=change.fee_micro,
+        order_id=change.order_id,
     )
 
 

@@ -67,10 +67,16 @@ def check_order(draft: Draft, event: OrderChecked) -> None:
     """Decide about a provisional quantity whose trades did not come within its time to live (D-03, R-10).
 
     What a balance has shown stays. Of the rest the exchange is asked: while the order lives, or has just shown more,
-    trades may come, so it waits; else the quantity is taken back until a trade explains it.
+    trades may come, so it waits; else the quantity is taken back until a trade explains it. An order whose fills are
+    booked as another client's has been asked about; its trades, if it is ours, came before this answer.
     """
+    if event.order_id in draft.state.unasked_orders and not event.trades_missing:
+        draft.put(unasked_orders=tuple(one for one in draft.state.unasked_orders if one != event.order_id))
     known = draft.state.orders.get(event.order_id)
-    if known is None or known.waiting_micro <= known.proven_micro:
+    if known is None or known.waiting_micro == 0:
+        return
+    if known.waiting_micro == known.proven_micro:
+        put_order(draft, replace(known, not_before_ms=draft.now_ms + event.ttl_ms))
         return
     draft.evidence = f"order {event.order_id} looked up again"
     before = known

@@ -10,9 +10,11 @@ from collections.abc import Collection
 from typing import assert_never
 
 import msgspec
+from msgspec.structs import replace
 
 from portfolio.booking import see_fill
 from portfolio.chained import claim, drop_blocks, see_chain
+from portfolio.entries import FillState
 from portfolio.events import (
     ChainDropped,
     ChainSeen,
@@ -27,6 +29,7 @@ from portfolio.events import (
     OrderSeen,
     TradeRecorded,
 )
+from portfolio.facts import Side
 from portfolio.images import flag_mismatch
 from portfolio.invariants import Breach, accounting_breaches, position_breaches, shortfall_breaches
 from portfolio.judging import ViewResult, judge_view
@@ -41,7 +44,7 @@ from portfolio.rows import changed_positions, meta_rows
 from portfolio.state import Draft, MarketState
 from portfolio.token_ids import contradictions, sentence, words
 from portfolio.units import format_micro
-from portfolio.views import ExternalView
+from portfolio.views import ChainView, ExternalView
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,13 +62,18 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     effects: tuple[EntryEffect, ...] = ()
 
 
-def transition(state: MarketState, event: MarketEvent, now_ms: int) -> Step:
-    """Apply one event, taken at ``now_ms``."""
+def transition(state: MarketState, event: MarketEvent, now_ms: int, *, rows: bool = True) -> Step:
+    """Apply one event, taken at ``now_ms``; without ``rows`` those of what it changed may be left out."""
     draft = Draft(state, now_ms)
+    draft.wants_rows = rows
     result: ViewResult | None = None
     refused = ""
     match event:
-        case FillSeen() | OrderSeen() | FillChecked() | OrderChecked() | ChainSeen() | ChainDropped():
+        case FillSeen():
+            see_fill(draft, event)
+            if state.tail:
+                claim(draft, event.leg)
+        case OrderSeen() | FillChecked() | OrderChecked() | ChainSeen() | ChainDropped():
             _observe(draft, event)
         case ExternalView():
             result = judge_view(draft, event, reconcile(draft, event))
@@ -80,23 +88,20 @@ def transition(state: MarketState, event: MarketEvent, now_ms: int) -> Step:
             assert_never(event)
     if refused:
         return Step(state=state, refused=refused)
-    draft.rows.extend(changed_positions(draft))
+    draft.rows += changed_positions(draft)
     _note_shortfalls(draft)
     _check(draft, event)
     counted = tuple(draft.counted)
     if not draft.changed and not draft.rows:
         return Step(state=state, result=result, counted=counted)
-    draft.put(version=state.version + 1)
-    rows, effects = tuple(draft.rows), tuple(draft.effects)
-    return Step(state=draft.state, rows=rows, result=result, counted=counted, effects=effects)
+    draft.state = replace(draft.state, version=state.version + 1)
+    given, effects = tuple(draft.rows), tuple(draft.effects)
+    return Step(state=draft.state, rows=given, result=result, counted=counted, effects=effects)
 
 
-def _observe(draft: Draft, event: FillSeen | OrderSeen | FillChecked | OrderChecked | ChainSeen | ChainDropped) -> None:
-    """What was seen of a fill or an order, or on the chain."""
+def _observe(draft: Draft, event: OrderSeen | FillChecked | OrderChecked | ChainSeen | ChainDropped) -> None:
+    """What was seen of an order or on the chain, or came of a look-up."""
     match event:
-        case FillSeen():
-            see_fill(draft, event)
-            claim(draft, event.leg)
         case ChainSeen():
             see_chain(draft, event)
         case ChainDropped():
@@ -171,13 +176,11 @@ def _resume(draft: Draft, event: MarketResumed) -> str:
     return ""
 
 
-def _pinned_tokens(event: MarketEvent, state: MarketState) -> Collection[str]:
-    """The tokens whose balance at a pinned block the event brings, and that no log behind that block moves."""
-    if not isinstance(event, ExternalView) or event.chain is None:
-        return ()
-    later = (held.fact for held in state.tail if held.fact.block_number > event.chain.block_number)
+def _pinned_tokens(chain: ChainView, state: MarketState) -> Collection[str]:
+    """The tokens whose balance at a pinned block the view brings, and that no log behind that block moves."""
+    later = (held.fact for held in state.tail if held.fact.block_number > chain.block_number)
     moved = {token_id for fact in later for token_id, _ in fact.hint.legs}
-    return {token_id for token_id, _ in event.chain.balances} - moved
+    return {token_id for token_id, _ in chain.balances} - moved
 
 
 def _breaches(state: MarketState, pinned: Collection[str]) -> tuple[Breach, ...]:
@@ -189,7 +192,7 @@ def _breaches(state: MarketState, pinned: Collection[str]) -> tuple[Breach, ...]
     judged = set(pinned) - set(state.pending) - _unproven(state) if pinned else set()
     found: list[Breach] = []
     for token_id, position in state.positions.items():
-        found.extend(position_breaches(position) if token_id in judged else accounting_breaches(position))
+        found += position_breaches(position) if token_id in judged else accounting_breaches(position)
     return tuple([breach for breach in found if breach.critical]) if found else ()
 
 
@@ -214,20 +217,20 @@ def _note_shortfalls(draft: Draft) -> None:
     draft.put(short_since={token_id: known.get(token_id, draft.now_ms) for token_id in sorted(short)})
 
 
-def _stays_short(draft: Draft, event: MarketEvent) -> tuple[Breach, ...]:
+def _stays_short(draft: Draft, view: ExternalView) -> tuple[Breach, ...]:
     """Shortfalls that a cycle finds older than the settling window, and that nothing which waits may explain.
 
-    That is a difference before its second look, or a log whose trade the exchange has not shown (L-16).
+    That is a difference before its second look, a log whose trade the exchange has not shown (L-16), or a sale in
+    flight that was not looked up yet: it may turn out to have failed (R-10).
     """
-    if not isinstance(event, ExternalView) or event.chain is None:
-        return ()
     logs = (held.fact.hint.legs for held in draft.state.tail if not held.booked_as)
     waiting = draft.state.pending.keys() | {token_id for legs in logs for token_id, _ in legs}
+    waiting |= _sold_in_flight(draft.state)
     now_ms = draft.now_ms
     overdue = (
         (token_id, since_ms)
         for token_id, since_ms in draft.state.short_since.items()
-        if now_ms - since_ms >= event.policy.settle_window_ms and token_id not in waiting
+        if now_ms - since_ms >= view.policy.settle_window_ms and token_id not in waiting
     )
     return tuple(
         breach
@@ -236,13 +239,27 @@ def _stays_short(draft: Draft, event: MarketEvent) -> tuple[Breach, ...]:
     )
 
 
+def _sold_in_flight(state: MarketState) -> set[str]:
+    """Tokens with sales in flight that nobody has looked up yet."""
+    fills = {
+        booked.fill.token_id
+        for booked in state.fills.values()
+        if booked.fill.state is FillState.OBSERVED and booked.fill.side is Side.SELL and not booked.not_before_ms
+    }
+    orders = (order for order in state.orders.values() if order.side is Side.SELL and not order.not_before_ms)
+    return fills | {order.token_id for order in orders if order.waiting_micro > order.proven_micro}
+
+
 def _check(draft: Draft, event: MarketEvent) -> None:
     """Check the invariants after a change; a critical breach halts the market and pages (L-12, L-21)."""
     for breach in draft.breaches:
         _note_breach(draft, breach)
     if draft.state.halted or not (draft.changed or draft.state.short_since):
         return
-    breaches = _breaches(draft.state, _pinned_tokens(event, draft.state)) + _stays_short(draft, event)
+    if isinstance(event, ExternalView) and event.chain is not None:
+        breaches = _breaches(draft.state, _pinned_tokens(event.chain, draft.state)) + _stays_short(draft, event)
+    else:
+        breaches = _breaches(draft.state, ())
     if breaches:
         first = breaches[0]
         detail = f"{first.invariant_id.value} {first.subject}: expected {first.expected}, was {first.found}"

@@ -14,18 +14,15 @@ no trace of it. Each such entry is in ``Folded.shortfalls``; ``Folded.short_toke
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import assert_never
 
 import msgspec
 from msgspec.structs import replace
 
-from portfolio.entries import Carry, Conversion, Entry, Fill, FillState, Merge, Redemption, Split, Trade
-from portfolio.facts import Side
+from portfolio.entries import SETTLED, Adjustment, Carry, Conversion, Entry, Fill, Merge, Redemption, Split, Trade
+from portfolio.facts import BUY, Side
 from portfolio.units import MICRO, allocate, div_half_even, floor_share
-
-_PAYING = (Fill, Trade)
-"""Kinds of entries that a fee may stand beside (R-20)."""
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -96,14 +93,6 @@ class Shortfall(msgspec.Struct, frozen=True, kw_only=True):
     missing_micro: int
 
 
-class Applied(msgspec.Struct, frozen=True, kw_only=True):
-    """What one more entry made of the positions; effects and shortfalls in the order of its legs."""
-
-    positions: dict[str, Position]
-    effects: tuple[EntryEffect, ...]
-    shortfalls: tuple[Shortfall, ...]
-
-
 class Folded(msgspec.Struct, frozen=True, kw_only=True):
     """Result of a fold: positions sorted by token id; effects and shortfalls in economic order."""
 
@@ -142,7 +131,7 @@ def effective(entry: Entry) -> bool:
 
 def settled(entry: Entry) -> bool:
     """Whether ``entry`` is proven on chain: settled fills and, by their nature, adjustments."""
-    return not isinstance(entry, Fill) or entry.state is FillState.SETTLED
+    return not isinstance(entry, Fill) or entry.state is SETTLED
 
 
 def economic_order(entries: Iterable[Entry]) -> tuple[Entry, ...]:
@@ -170,41 +159,45 @@ def fold(entries: Iterable[Entry], start: Mapping[str, Position] | None = None) 
     effects: list[EntryEffect] = []
     shortfalls: list[Shortfall] = []
     for entry in economic_order(entries):
-        _apply(entry, book, effects, shortfalls)
+        done = _apply(entry, book)
+        effects += done
+        shortfalls += _short(done, book)
     positions = tuple(book[token_id] for token_id in sorted(book))
     return Folded(positions=positions, effects=tuple(effects), shortfalls=tuple(shortfalls))
 
 
-def applied(entry: Entry, positions: Mapping[str, Position]) -> Applied:
-    """One effective ``entry`` that is later than all in ``positions``: equals :func:`fold` of it with them as start.
+def applied(entry: Entry, positions: Mapping[str, Position]) -> tuple[dict[str, Position], tuple[EntryEffect, ...]]:
+    """``positions`` after one effective ``entry`` later than all in them, and what it did, in the order of its legs.
 
-    The usual case, a new fill, at the price of its own tokens; nothing is sorted.
+    Equals :func:`fold` of it with them as start: the usual case, a new fill, at the price of its own tokens.
     """
     book = dict(positions)
-    effects: list[EntryEffect] = []
-    shortfalls: list[Shortfall] = []
-    _apply(entry, book, effects, shortfalls)
-    return Applied(positions=book, effects=tuple(effects), shortfalls=tuple(shortfalls))
+    return book, _apply(entry, book)
 
 
-def _apply(entry: Entry, book: dict[str, Position], effects: list[EntryEffect], shortfalls: list[Shortfall]) -> None:
-    """Bring ``entry`` into ``book``, and note what it did."""
+def _apply(entry: Entry, book: dict[str, Position]) -> tuple[EntryEffect, ...]:
+    """Bring ``entry`` into ``book``; what it did."""
+    if isinstance(entry, Fill):
+        held = _held(book, entry.token_id)
+        traded = _traded(held, entry.side, entry.size_micro, entry.amount_micro)
+        after = book[entry.token_id] = _with_chain_side(held, traded, entry.fee_micro, proven=settled(entry))
+        return (_effect(entry.entry_id, held, after),)
+    fee = entry.fee_micro if isinstance(entry, Trade) else 0
+    effects = []
     for leg in _legs(entry, book):
-        before = _held(book, leg.token_id)
-        after = _with_chain_side(before, leg, entry)
-        book[leg.token_id] = after
-        effects.append(_effect(entry.entry_id, before, after))
-        if after.shares_micro < 0:
-            missing = min(before.shares_micro, 0) - after.shares_micro
-            if missing > 0:
-                shortfalls.append(
-                    Shortfall(entry_id=entry.entry_id, token_id=leg.token_id, missing_micro=missing),
-                )
+        held = _held(book, leg.token_id)
+        after = book[leg.token_id] = _with_chain_side(held, leg, fee, proven=settled(entry))
+        effects.append(_effect(entry.entry_id, held, after))
+    return tuple(effects)
 
 
-def _held(book: Mapping[str, Position], token_id: str) -> Position:
-    held = book.get(token_id)
-    return Position(token_id=token_id) if held is None else held
+def _short(effects: Iterable[EntryEffect], book: Mapping[str, Position]) -> Iterator[Shortfall]:
+    """Where an entry, which had these ``effects``, took more than there was."""
+    for effect in effects:
+        after = book[effect.token_id].shares_micro
+        missing = min(after - effect.shares_micro, 0) - after
+        if after < 0 and missing > 0:
+            yield Shortfall(entry_id=effect.entry_id, token_id=effect.token_id, missing_micro=missing)
 
 
 def _effect(entry_id: str, before: Position, after: Position) -> EntryEffect:
@@ -218,10 +211,14 @@ def _effect(entry_id: str, before: Position, after: Position) -> EntryEffect:
     )
 
 
-def _with_chain_side(before: Position, after: Position, entry: Entry) -> Position:
-    """``after`` with its fee, and with what the chain has seen of it."""
-    fee = entry.fee_micro if isinstance(entry, _PAYING) else 0
-    if not settled(entry):
+def _held(book: Mapping[str, Position], token_id: str) -> Position:
+    held = book.get(token_id)
+    return Position(token_id=token_id) if held is None else held
+
+
+def _with_chain_side(before: Position, after: Position, fee: int, *, proven: bool) -> Position:
+    """``after`` with the entry's fee, and with what the chain has seen of it: all, if it is ``proven``."""
+    if not proven:
         return replace(after, fees_micro=before.fees_micro + fee) if fee else after
     paid = after.bought_micro - before.bought_micro
     received = after.proceeds_micro - before.proceeds_micro
@@ -233,12 +230,16 @@ def _with_chain_side(before: Position, after: Position, entry: Entry) -> Positio
     )
 
 
-def _legs(entry: Entry, book: Mapping[str, Position]) -> tuple[Position, ...]:
+def _legs(entry: Adjustment, book: Mapping[str, Position]) -> tuple[Position, ...]:
     """The positions that ``entry`` touches, after it, in the order of its legs."""
     legs: tuple[Position, ...]
     match entry:
-        case Fill() | Trade() | Redemption() | Carry():
-            legs = (_one_token(_held(book, entry.token_id), entry),)
+        case Trade():
+            legs = (_traded(_held(book, entry.token_id), entry.side, entry.shares_micro, entry.amount_micro),)
+        case Redemption():
+            legs = (_sold(_held(book, entry.token_id), entry.shares_micro, entry.proceeds_micro),)
+        case Carry():
+            legs = (_carried(_held(book, entry.token_id), entry.shares_micro, entry.cost_micro),)
         case Split():
             legs = _split(_held(book, entry.yes_token_id), _held(book, entry.no_token_id), entry.shares_micro)
         case Merge():
@@ -251,22 +252,8 @@ def _legs(entry: Entry, book: Mapping[str, Position]) -> tuple[Position, ...]:
     return legs
 
 
-def _one_token(held: Position, entry: Fill | Trade | Redemption | Carry) -> Position:
-    match entry:
-        case Fill():
-            return _traded(held, entry.side, entry.size_micro, entry.amount_micro)
-        case Trade():
-            return _traded(held, entry.side, entry.shares_micro, entry.amount_micro)
-        case Redemption():
-            return _sold(held, entry.shares_micro, entry.proceeds_micro)
-        case Carry():
-            return _carried(held, entry.shares_micro, entry.cost_micro)
-        case _:  # pragma: no cover - mypy proves that no kind of entry is left
-            assert_never(entry)
-
-
 def _traded(held: Position, side: Side, shares: int, amount: int) -> Position:
-    return _bought(held, shares, amount) if side is Side.BUY else _sold(held, shares, amount)
+    return _bought(held, shares, amount) if side is BUY else _sold(held, shares, amount)
 
 
 def _bought(held: Position, shares: int, cost: int) -> Position:

@@ -6,7 +6,7 @@ later block shows the same difference, and while fills are under way only after 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -140,7 +140,7 @@ def _by_chain(draft: Draft, view: ExternalView, chain: ChainView) -> tuple[list[
             ready[exam.token_id] = exam
     found = {token_id: exam.difference_micro for token_id, exam in ready.items() if token_id not in shown}
     waiting = [token_id for token_id in draft.state.pending if token_id not in ready]
-    hints, held = usable_hints(_first_hints(draft, found), found, waiting)
+    hints, held = usable_hints(_explaining(draft, view, found), found, waiting)
     confirmed = []
     for token_id, exam in ready.items():
         if token_id not in held:
@@ -166,16 +166,25 @@ def _certain_hints(draft: Draft, view: ExternalView, exams: Sequence[TokenExam])
     if view.opening:
         return ()
     found = {exam.token_id: exam.difference_micro for exam in exams if exam.difference_micro}
-    logged = [hint for hint in view.hints if hint.logged_as and not stands_booked(draft.state, hint.logged_as)]
-    usable, _ = usable_hints(logged, found, ())
+    usable, _ = usable_hints(_unbooked_logs(draft, view.hints), found, ())
     traded = {token_id for hint in usable if not hint.certain for token_id, _ in hint.legs}
     return tuple(hint for hint in usable if not any(token_id in traded for token_id, _ in hint.legs))
 
 
-def _first_hints(draft: Draft, ready: Collection[str]) -> tuple[CauseHint, ...]:
-    """What the cash said when the ready differences were first seen."""
-    pending = (draft.state.pending[token_id] for token_id in ready if token_id in draft.state.pending)
-    return tuple(dict.fromkeys(hint for known in pending for hint in known.hints))
+def _explaining(draft: Draft, view: ExternalView, ready: Collection[str]) -> tuple[CauseHint, ...]:
+    """What was known when the ready differences were first seen, logs or else cash; or the logs as read by now."""
+    found: dict[CauseHint, None] = {}
+    for token_id in ready:
+        known = draft.state.pending.get(token_id)
+        first = known.hints if known is not None else ()
+        anew = not view.opening and not any(hint.logged_as for hint in first)
+        by_now = _unbooked_logs(draft, _hints_of(view, token_id)) if anew else ()
+        found |= dict.fromkeys(by_now or first)
+    return tuple(found)
+
+
+def _unbooked_logs(draft: Draft, hints: Iterable[CauseHint]) -> tuple[CauseHint, ...]:
+    return tuple(hint for hint in hints if hint.logged_as and not stands_booked(draft.state, hint.logged_as))
 
 
 def _hints_of(view: ExternalView, token_id: str) -> tuple[CauseHint, ...]:

@@ -185,13 +185,17 @@ def changed_positions(draft: Draft) -> tuple[Outcome, ...]:
     old, new = draft.before.positions, draft.state.positions
     if old is new:
         return ()
+    if new is draft.told:
+        token_id = draft.effects[0].token_id
+        same = old.get(token_id) == new[token_id]
+        return () if same or not draft.wants_rows else (position_row(draft.state, token_id, draft.now_ms),)
     # A token whose only fill failed is in no fold any more; its row must still go to zero.
     # Most are the very same object, which is quicker to see than equality.
     changed = [token_id for token_id, held in new.items() if (was := old.get(token_id)) is not held and was != held]
     if not old.keys() <= new.keys():
         changed += [token_id for token_id in old if token_id not in new]
     changed.sort()
-    rows = [position_row(draft.state, token_id, draft.now_ms) for token_id in changed]
+    rows = [position_row(draft.state, token_id, draft.now_ms) for token_id in changed] if draft.wants_rows else []
     # A fill at its order's limit price takes the place of a provisional one and changes no position.
     moved = changed + [effect.token_id for effect in draft.effects if effect.token_id not in changed]
     restated = _restatements(draft, sorted({*moved}) if len(moved) > len(changed) else changed)

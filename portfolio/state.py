@@ -7,18 +7,19 @@ assign last). Nothing here decides; ``booking``, ``orders`` and ``reconciling`` 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import msgspec
 from msgspec.structs import replace
 
 from portfolio.entries import Adjustment, Cause, EconomicTime, Entry, Fill
-from portfolio.facts import MarketMeta, Side, TokenIdCheck, TokenMeta, TradeStatus
+from portfolio.facts import BUY, MarketMeta, TokenIdCheck, TokenMeta, TradeStatus
 from portfolio.invariants import Breach
 from portfolio.outcomes import Outcome
 from portfolio.position import EntryEffect, Folded, Position, applied, effective, fold
 from portfolio.provisional import provisional_fills
+from portfolio.table import Table, with_entry
 from portfolio.tail import ChainFact
 from portfolio.views import CauseHint, OrderState
 
@@ -114,7 +115,8 @@ class MarketState(msgspec.Struct, frozen=True, kw_only=True):
     and ``unmarked`` how many entries came since. ``short_since`` says when a token's shares fell below zero (R-24).
     ``contradicted`` are conditions whose token ids the contract contradicts (R-18).
     ``restatements`` counts the changes that stated anything anew, and names their rows. ``tail`` is what the chain's
-    logs showed in blocks that may still be dropped, in the order it was taken (X-01).
+    logs showed in blocks that may still be dropped, in the order it was taken (X-01). ``unasked_orders`` are orders
+    whose fills were booked as another client's, until the exchange has said whose they are (R-21).
     """
 
     wallet: str
@@ -122,9 +124,9 @@ class MarketState(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 0
     metas: tuple[MarketMeta, ...] = ()
     question_count: int | None = None
-    fills: dict[str, BookedFill] = {}
-    adjustments: dict[str, BookedAdjustment] = {}
-    orders: dict[str, OrderState] = {}
+    fills: Mapping[str, BookedFill] = {}
+    adjustments: Mapping[str, BookedAdjustment] = {}
+    orders: Mapping[str, OrderState] = {}
     positions: dict[str, Position] = {}
     pending: dict[str, PendingToken] = {}
     noted: tuple[NotedChange, ...] = ()
@@ -138,6 +140,7 @@ class MarketState(msgspec.Struct, frozen=True, kw_only=True):
     contradicted: dict[str, TokenIdCheck] = {}
     restatements: int = 0
     tail: tuple[TailFact, ...] = ()
+    unasked_orders: tuple[str, ...] = ()
 
     def meta_of(self, condition_id: str) -> MarketMeta | None:
         """Metadata of a condition of this market."""
@@ -194,6 +197,15 @@ class Draft:
     names what was late, repeated or refused, ``breaches`` what the change itself breaks (L-21).
     """
 
+    evidence = ""
+    restated_as = Cause.RESTATED
+    told: Mapping[str, Position] | None = None
+    """The positions where one entry's effect, the only one, tells all that they differ by from those before."""
+    _held: _Held | None = None
+
+    wants_rows = True
+    """Whether the rows of each change are made; only then is what breaks a rule about one fill noted (L-21)."""
+
     def __init__(self, state: MarketState, now_ms: int) -> None:
         self.before = state
         self.state = state
@@ -202,10 +214,7 @@ class Draft:
         self.effects: list[EntryEffect] = []
         self.counted: list[str] = []
         self.breaches: list[Breach] = []
-        self.evidence = ""
         self.evidence_of: dict[str, str] = {}
-        self.restated_as = Cause.RESTATED
-        self._held: _Held | None = None
 
     def put(self, **changes: object) -> None:
         """Replace fields of the state."""
@@ -214,21 +223,23 @@ class Draft:
     def put_fill(self, booked: BookedFill) -> None:
         """Insert or replace a fill by its key."""
         key = fill_key(booked.fill.trade_id, booked.fill.order_id)
-        self.put(fills={**self.state.fills, key: booked})
+        self.put(fills=with_entry(self.state.fills, key, booked))
 
     def put_fills(self, changed: Iterable[BookedFill]) -> None:
-        """Insert or replace several fills by their keys, at the price of one copy."""
-        keyed = {fill_key(booked.fill.trade_id, booked.fill.order_id): booked for booked in changed}
-        if keyed:
-            self.put(fills={**self.state.fills, **keyed})
+        """Insert or replace several fills by their keys."""
+        fills = self.state.fills
+        for booked in changed:
+            fills = with_entry(fills, fill_key(booked.fill.trade_id, booked.fill.order_id), booked)
+        if fills is not self.state.fills:
+            self.put(fills=fills)
 
     def put_adjustment(self, booked: BookedAdjustment) -> None:
         """Insert or replace an adjustment by its entry id."""
-        self.put(adjustments={**self.state.adjustments, booked.entry.entry_id: booked})
+        self.put(adjustments=with_entry(self.state.adjustments, booked.entry.entry_id, booked))
 
     def put_order(self, order: OrderState) -> None:
         """Insert or replace an order by its id."""
-        self.put(orders={**self.state.orders, order.order_id: order})
+        self.put(orders=with_entry(self.state.orders, order.order_id, order))
 
     def append(self, entry: Entry) -> tuple[EntryEffect, ...]:
         """Bring a new entry (already among the state's) into the positions; returns what it did at its own place.
@@ -239,8 +250,9 @@ class Draft:
         known = self.state.newest_at
         if known is None or known >= entry.at:
             return self.refold(entry.at).by_entry().get(entry.entry_id, ())
-        effects, changes = self._with_newest(entry, known)
-        self.put(**changes)
+        positions, effects = applied(entry, self.state.positions)
+        marks, unmarked = _marked(self.state, known)
+        self.put(positions=positions, newest_at=entry.at, marks=marks, unmarked=unmarked)
         return effects
 
     def append_then(self, entry: Entry, then: Callable[[tuple[EntryEffect, ...]], None]) -> None:
@@ -267,16 +279,24 @@ class Draft:
 
         The newest one, as nearly all are, is folded before it is put: one new state instead of three.
         """
-        fill, known = booked.fill, self.state.newest_at
+        fill, before = booked.fill, self.state
+        known = before.newest_at
         if known is None or known >= fill.at:
             self.put_fill(booked)
             effects = self.append(fill)
             self.effects.extend(effects)
             return self.with_realized(booked, effects)
-        effects, changes = self._with_newest(fill, known)
-        self.effects.extend(effects)
-        booked = _realizing(booked, effects)
-        self.put(fills={**self.state.fills, fill_key(fill.trade_id, fill.order_id): booked}, **changes)
+        positions, (effect,) = applied(fill, before.positions)
+        self.effects.append(effect)
+        if effect.realized_pnl_micro:
+            booked = replace(booked, realized_pnl_micro=effect.realized_pnl_micro)
+        fills = with_entry(before.fills, fill_key(fill.trade_id, fill.order_id), booked)
+        marks, unmarked = _marked(before, known)
+        self.state = replace(
+            before, fills=fills, positions=positions, newest_at=fill.at, marks=marks, unmarked=unmarked
+        )
+        if before.positions is self.before.positions:
+            self.told = positions
         return booked
 
     def with_realized(self, booked: BookedFill, effects: Iterable[EntryEffect]) -> BookedFill:
@@ -285,18 +305,6 @@ class Draft:
         if realizing is not booked:
             self.put_fill(realizing)
         return realizing
-
-    def _with_newest(self, entry: Entry, known: EconomicTime) -> tuple[tuple[EntryEffect, ...], dict[str, object]]:
-        """What an entry behind all others does, and the fields that it changes; a mark is set every so often."""
-        state = self.state
-        folded = applied(entry, state.positions)
-        changes: dict[str, object] = {"positions": folded.positions, "newest_at": entry.at}
-        if state.unmarked < MARK_EVERY:
-            changes["unmarked"] = state.unmarked + 1
-        else:
-            changes["marks"] = (*state.marks, Mark(at=known, positions=state.positions))[-MARKS_MAX:]
-            changes["unmarked"] = 1
-        return folded.effects, changes
 
     def refold(self, since: EconomicTime) -> Folded:
         """Fold anew from ``since`` on, where an entry came, changed, or began or ceased to count."""
@@ -327,6 +335,13 @@ class Draft:
         return self.state is not self.before
 
 
+def _marked(state: MarketState, known: EconomicTime) -> tuple[tuple[Mark, ...], int]:
+    """Marks, and the entries behind them, with one more entry; ``known`` is when the last one of now was."""
+    if state.unmarked < MARK_EVERY:
+        return state.marks, state.unmarked + 1
+    return (*state.marks, Mark(at=known, positions=state.positions))[-MARKS_MAX:], 1
+
+
 def _realizing(booked: BookedFill, effects: Iterable[EntryEffect]) -> BookedFill:
     realized = 0
     for effect in effects:
@@ -346,12 +361,12 @@ def _with_settled(positions: dict[str, Position], fill: Fill) -> dict[str, Posit
 
 def fill_shares(fill: Fill) -> int:
     """Shares that came (positive) or went."""
-    return fill.size_micro if fill.side is Side.BUY else -fill.size_micro
+    return fill.size_micro if fill.side is BUY else -fill.size_micro
 
 
 def fill_cash(fill: Fill) -> int:
     """Signed change of collateral by a fill, its fee included."""
-    paid = -fill.amount_micro if fill.side is Side.BUY else fill.amount_micro
+    paid = -fill.amount_micro if fill.side is BUY else fill.amount_micro
     return paid - fill.fee_micro
 
 
@@ -360,9 +375,14 @@ def fill_key(trade_id: str, order_id: str) -> str:
     return f"{trade_id}/{order_id}"
 
 
-_canonical = msgspec.json.Encoder(order="deterministic")
+_canonical = msgspec.json.Encoder(order="deterministic", enc_hook=Table.as_dict)
+
+
+def encoded(state: object) -> bytes:
+    """The canonical encoding of a state, as JSON."""
+    return _canonical.encode(state)
 
 
 def digest(state: object) -> str:
     """sha256 over the canonical encoding of a state: equal states have equal digests, whatever their history (D-20)."""
-    return hashlib.sha256(_canonical.encode(state)).hexdigest()
+    return hashlib.sha256(encoded(state)).hexdigest()

@@ -107,6 +107,9 @@ class MarketImage(msgspec.Struct, frozen=True, kw_only=True):
     """Conditions whose token ids the contract contradicts, by id (R-18)."""
     chained: tuple[ChainedImage, ...] = ()
     """What the chain's logs have shown since a comparison: a balance of an earlier block cannot have it (X-02)."""
+    untraded_orders: tuple[tuple[str, int], ...] = ()
+    """Orders that the chain or a balance shows filled without a trade of ours, and from when on they may be asked about
+    (ms UTC): the exchange lists their trades late, or they are another client's (D-03, R-21)."""
 
 
 class TokenPrice(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,7 +176,7 @@ class CauseHint(msgspec.Struct, frozen=True, kw_only=True):
     ``legs`` are the signed share differences it explains; it holds only if the market finds exactly these.
     ``cash_micro`` is the collateral that came (positive) or went, after ``fee_micro``, which a log alone tells. From
     logs are those with a ``logged_as``, the id that their entry is going to have, and ``at_ms``, the time of their
-    block; all others are inferred.
+    block; all others are inferred. ``order_id`` is the order that a log says was filled.
     """
 
     cause: Cause
@@ -184,6 +187,7 @@ class CauseHint(msgspec.Struct, frozen=True, kw_only=True):
     logged_as: str = ""
     at_ms: int = 0
     fee_micro: int = 0
+    order_id: str = ""
 
     @property
     def certain(self) -> bool:

@@ -150,6 +150,7 @@ class Listener:
 
     def tell(self, event: MarketEvent, now_ms: int) -> Step:
         step = transition(self.state, event, now_ms)
+        assert transition(self.state, event, now_ms, rows=False).state == step.state
         self.state = step.state
         for row in step.rows:
             if isinstance(row, AdjustmentRow):

@@ -21,7 +21,7 @@ from portfolio.invariants import (
     unique_entries,
 )
 from portfolio.negrisk import OutcomeHolding, vector
-from portfolio.position import Folded, Position, applied, economic_order, effective, fold, settled
+from portfolio.position import EntryEffect, Folded, Position, applied, economic_order, effective, fold, settled
 from tests.property.portfolio.ledgers import (
     EVENT_NO,
     EVENT_YES,
@@ -62,16 +62,15 @@ def test_a_fold_from_a_checkpoint_equals_the_fold_over_all(entries: list[Entry],
 @given(LEDGERS)
 def test_entries_applied_one_by_one_equal_the_fold(entries: list[Entry]) -> None:
     positions: dict[str, Position] = {}
-    steps = []
+    effects: list[EntryEffect] = []
     for entry in economic_order(entries):
-        step = applied(entry, positions)
         alone = fold((entry,), positions)
-        assert (step.positions, step.effects, step.shortfalls) == (alone.by_token(), alone.effects, alone.shortfalls)
-        positions = step.positions
-        steps.append(step)
+        positions, done = applied(entry, positions)
+        assert (positions, done) == (alone.by_token(), alone.effects)
+        effects += done
     whole = fold(entries)
     assert positions == whole.by_token()
-    assert tuple(effect for step in steps for effect in step.effects) == whole.effects
+    assert tuple(effects) == whole.effects
 
 
 @pytest.mark.req("L-09", "L-10", "L-11", "L-21")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+import msgspec
 import pytest
 from eth_abi.abi import decode, encode
 from eth_utils.crypto import keccak
@@ -39,7 +40,7 @@ class Node:
 
     def ask(self, method: str, *params: Any) -> Any:
         reply = self._api.respond({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
-        return reply["result"]
+        return msgspec.json.decode(msgspec.json.encode(reply))["result"]
 
     def balance(self, holding: Holding, block: dict[str, Any]) -> int:
         contract, holder, token = holding

@@ -49,6 +49,7 @@ def fact(cause: Cause, cash: int, legs: dict[str, int], **given: Any) -> ChainFa
         logged_as=f"chain:{tx}:{log}{token}",
         at_ms=T0 + 2 * SECOND * block,
         fee_micro=values["fee"],
+        order_id=values["order_id"],
     )
     return ChainFact(
         hint=hint,

@@ -173,6 +173,9 @@ def prices(**given: int) -> tuple[TokenPrice, ...]:
 class Book:
     """A market under test: it remembers its state, every row, and the time it was last told something."""
 
+    without_rows = True
+    """Whether everything is told once more without rows, which must come to the same."""
+
     def __init__(self, *metas: MarketMeta, market_id: str = CONDITION) -> None:
         self.state = MarketState(wallet=WALLET, market_id=market_id)
         self.now_ms = T0
@@ -183,6 +186,9 @@ class Book:
 
     def tell(self, event: MarketEvent) -> Step:
         self.step = transition(self.state, event, self.now_ms)
+        if self.without_rows:
+            bare = transition(self.state, event, self.now_ms, rows=False)
+            assert (bare.state, bare.result) == (self.step.state, self.step.result)
         self.state = self.step.state
         self.rows.extend(self.step.rows)
         return self.step

@@ -8,7 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from portfolio.entries import Cause, FillState, Redemption
+from portfolio.events import FillChecked, OrderChecked
 from portfolio.facts import Side, TradeStatus
+from portfolio.images import image_of
 from portfolio.outcomes import AdjustmentRow, SettlementReport
 from portfolio.tail import ChainFact
 from tests.unit.portfolio.chain_facts import (
@@ -191,6 +193,13 @@ def test_a_sale_stays_ahead_of_a_purchase_that_the_chain_has_shown_but_not_of_on
         book.chain(filled())
     book.now_ms = AT_MS + MINUTE
     book.look(balances(48, 0, 0))
+    assert book.state.halted == "", "the sale may turn out to have failed"
+    book.tell(
+        FillChecked(
+            trade_id="s", order_id="o2", status=TradeStatus.MINED, receipt=None, chain_asked=True, ttl_ms=MINUTE
+        )
+    )
+    book.look(balances(49, 0, 0))
     assert book.state.halted.startswith("INV-19") is not waiting
 
 
@@ -264,3 +273,50 @@ def test_what_the_data_api_had_shown_first_gives_way_to_its_log_and_is_reported_
     assert (split.entry_id, book.shares(), book.shares(NO)) == ("chain:0xa:3", 14 * SHARE, 14 * SHARE)
     assert [(note.token_id, note.cause) for note in book.state.noted] == [(NO, "POSITION_SPLIT")]
     assert book.position().cost_basis_micro == 4_000_000 + 2_000_000
+
+
+@pytest.mark.req("D-12", "D-13", "R-01", "R-21")
+def test_a_purchase_of_others_that_the_data_api_had_shown_first_gets_the_numbers_of_its_log() -> None:
+    book = holding()
+    for _ in range(2):
+        book.now_ms += MINUTE
+        book.look(stand_in=(data_row(YES, 13 * SHARE),))
+    assert [entry.estimated for entry in book.entries()] == [True]
+    bought = filled()
+    book.chain(bought)
+    (entry,) = book.entries()
+    assert (entry.entry_id, entry.estimated, book.shares()) == (bought.hint.logged_as, False, 13 * SHARE)
+    assert book.position().cost_basis_micro == 4_000_000 + 1_200_000
+
+
+@pytest.mark.req("R-21", "L-16")
+def test_whose_an_external_order_is_is_asked_until_the_exchange_has_answered_in_full() -> None:
+    book = holding()
+    for block in (51, 52):
+        book.look(balances(block, yes=13), hints=(filled(order_id="0xb").hint,))
+    assert image_of(book.state).untraded_orders == (("0xb", 0),)
+    book.tell(OrderChecked(order_id="0xb", order=None, ttl_ms=MINUTE, trades_missing=True))
+    assert book.state.unasked_orders == ("0xb",)
+    book.tell(OrderChecked(order_id="0xb", order=None, ttl_ms=MINUTE))
+    assert image_of(book.state).untraded_orders == ()
+    assert book.shares() == 13 * SHARE
+
+
+@pytest.mark.req("R-21", "L-19")
+def test_an_order_with_two_external_fills_is_asked_about_once() -> None:
+    book = holding()
+    first, second = filled(order_id="0xb"), filled(order_id="0xb", tx="0xc", block=51)
+    for block in (52, 53):
+        book.look(balances(block, yes=16), hints=(first.hint, second.hint))
+    assert (len(book.entries()), book.state.unasked_orders) == (2, ("0xb",))
+
+
+@pytest.mark.req("L-14", "X-01", "L-16")
+def test_a_difference_that_cash_explained_at_first_gets_the_numbers_of_the_log_that_is_read_by_then() -> None:
+    book = holding()
+    bought = filled(fee=30, order_id="0xb").hint
+    inferred = replace(bought, logged_as="", evidence="inferred", at_ms=0, fee_micro=0, order_id="")
+    book.look(balances(51, yes=13), hints=(inferred,))
+    book.look(balances(52, yes=13), hints=(bought,))
+    (entry,) = book.entries()
+    assert (entry.entry_id, entry.estimated, book.position().fees_micro) == (bought.logged_as, False, 30)

@@ -249,7 +249,9 @@ def test_what_a_balance_has_shown_of_it_is_never_taken_back() -> None:
     book = waiting(4 * SHARE)
     book.look(chain(1, yes=4 * SHARE))
     before = book.state
-    assert book.check_order(ended(4 * SHARE)).state is before
+    book.check_order(ended(4 * SHARE))
+    assert (book.order().not_before_ms, book.state.positions) == (book.now_ms + TTL, before.positions)
+    assert image_of(book.state).untraded_orders == (("o1", book.now_ms + TTL),), "its trade is asked for again"
     book.show(order(size_matched_micro=10 * SHARE))
     book.check_order(ended(10 * SHARE))
     assert (book.shares(), book.position().settled_micro) == (4 * SHARE, 4 * SHARE)

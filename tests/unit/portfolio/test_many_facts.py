@@ -76,6 +76,7 @@ def folds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return fold(entries, start)
 
     monkeypatch.setattr("portfolio.state.fold", counting)
+    monkeypatch.setattr(Book, "without_rows", False)
     return counted
 
 
