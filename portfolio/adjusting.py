@@ -65,7 +65,7 @@ def apply_confirmed(
 ) -> tuple[Applied, ...]:
     """Book entries for all confirmed differences; returns what was done per token.
 
-    ``hints`` are usable ones: every token they name is confirmed with exactly that difference.
+    ``hints`` are usable ones: every token they name is confirmed with exactly that difference, or has none.
     """
     hinted = {token_id for hint in hints for token_id, _ in hint.legs}
     prices = {price.token_id: price.price_micro for price in view.prices}
@@ -152,13 +152,13 @@ def usable_hints(
 ) -> tuple[tuple[CauseHint, ...], frozenset[str]]:
     """(hints that hold, tokens that have to wait for another leg of theirs).
 
-    ``found`` are the differences that may be applied now, ``pending`` the tokens whose difference may not yet. Hints
-    that share a token (a merge and a sale of the rest) hold only together, and only if together they say exactly what
-    was found of every token they name.
+    ``found`` are the differences that may be applied now, 0 where a balance shows none; ``pending`` are tokens whose
+    difference has to wait. Hints that share a token (a merge and a sale of the rest) hold only together, and only if
+    together they say exactly what was found of every token they name.
     """
     usable: list[CauseHint] = []
     held: set[str] = set()
-    for group in _connected(hints):
+    for group in connected(hints):
         said: dict[str, int] = {}
         for hint in group:
             for token_id, shares in hint.legs:
@@ -170,7 +170,7 @@ def usable_hints(
     return tuple(usable), frozenset(held)
 
 
-def _connected(hints: Sequence[CauseHint]) -> list[list[CauseHint]]:
+def connected(hints: Sequence[CauseHint]) -> list[list[CauseHint]]:
     """Groups of hints that share tokens, in the order of their first hint."""
     groups: list[tuple[set[str], list[CauseHint]]] = []
     for hint in hints:

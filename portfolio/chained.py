@@ -8,7 +8,7 @@ reports and judges as drift (R-22).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
@@ -16,6 +16,7 @@ from portfolio.adjusting import Applied, book_hint, logged_name, stands_booked
 from portfolio.booking import change_fill, next_state, retold
 from portfolio.entries import Cause, Fill, FillState
 from portfolio.events import ChainDropped, ChainSeen
+from portfolio.late_logs import LateLogs, late_logs
 from portfolio.outcomes import IssueAction, IssueRow, Severity
 from portfolio.reasons import ISSUES, IssueType, difference_severity
 from portfolio.settling import settle
@@ -44,6 +45,8 @@ def see_chain(draft: Draft, event: ChainSeen) -> None:
     _undo(draft, [held for held in draft.state.tail if _moved(held.fact, now)])
     taking = _Taking(draft, event.facts)
     with draft.folding_once():
+        for late in late_logs(draft.state, taking.unexplained(event.facts)):
+            taking.replace(late, prices)
         for fact in event.facts:
             taking.take(fact, prices)
         taking.settle()
@@ -140,13 +143,33 @@ class _Taking:
             if booked.fill.order_id in orders:
                 self._fills.setdefault(booked.fill.order_id, []).append(key)
 
+    def unexplained(self, facts: Iterable[ChainFact]) -> Iterator[ChainFact]:
+        """Those that are not known, and of no fill of ours that is."""
+        for fact in facts:
+            ours = self._of_order(fact)
+            if not self._knows(fact, ours) and not any(_shown(booked, fact) for booked in ours):
+                yield fact
+
+    def replace(self, late: LateLogs, prices: Mapping[str, int]) -> None:
+        """Put the logs in the place of what was inferred before they could be read; it was reported then (D-12)."""
+        for guess in late.guesses:
+            self._draft.put_adjustment(replace(guess, superseded=True))
+            self._draft.refold(guess.entry.at)
+            self._moved.subtract({effect.token_id: effect.shares_micro for effect in guess.effects})
+        for fact in late.facts:
+            self._draft.evidence = fact.hint.evidence
+            name = logged_name(self._draft.state, fact.hint)
+            book_hint(self._draft, fact.hint, name, prices)
+            self._moved.update(dict(fact.hint.legs))
+            self._keep(TailFact(fact=fact, booked_as=name[0]))
+
     def take(self, fact: ChainFact, prices: Mapping[str, int]) -> None:
         """Book it, or keep it until its trade comes, unless it is known."""
-        ours = [self._draft.state.fills[key] for key in self._fills.get(fact.order_id, ())]
+        ours = self._of_order(fact)
         if self._knows(fact, ours):
             return
         self._draft.evidence = fact.hint.evidence
-        if not fact.order_id or _was_guessed(self._draft, fact):
+        if not fact.order_id:
             booked_as = "" if fact.kept else _adjust(self._draft, fact, prices, self._moved)
             self._keep(TailFact(fact=fact, booked_as=booked_as))
             return
@@ -159,6 +182,9 @@ class _Taking:
             self._keep(TailFact(fact=fact, booked_as=_key(booked), before=booked))
         else:
             self._keep(TailFact(fact=fact))
+
+    def _of_order(self, fact: ChainFact) -> list[BookedFill]:
+        return [self._draft.state.fills[key] for key in self._fills.get(fact.order_id, ())]
 
     def _knows(self, fact: ChainFact, ours: Iterable[BookedFill]) -> bool:
         if fact.hint.logged_as in self._logged or stands_booked(self._draft.state, fact.hint.logged_as):
@@ -248,11 +274,6 @@ def _adjust(draft: Draft, fact: ChainFact, prices: Mapping[str, int], moved: Cou
         draft.rows.append(_issue(draft, kind, severity, change.token_id, texts))
         _note(draft, replace(change, cause=Cause.REORGANISED.value) if again else change)
     return name[0]
-
-
-def _was_guessed(draft: Draft, fact: ChainFact) -> bool:
-    """Whether a cycle that could not read the log of a fill has booked it as somebody else's."""
-    return guessed(draft, fact.hint.legs[0], logged_name(draft.state, fact.hint)[1].at_ns) is not None
 
 
 def _explained(draft: Draft, fact: ChainFact, at_ns: int) -> frozenset[str]:

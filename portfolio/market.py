@@ -208,6 +208,9 @@ def _note_shortfalls(draft: Draft) -> None:
     if draft.state.positions is draft.before.positions:
         return
     known = draft.state.short_since
+    alone = draft.moved_alone
+    if alone and not known and draft.state.positions[alone].shares_micro >= 0:
+        return
     short = {token_id for token_id, position in draft.state.positions.items() if position.shares_micro < 0}
     if short == known.keys():
         return
@@ -256,7 +259,7 @@ def _check(draft: Draft, event: MarketEvent) -> None:
         _note_breach(draft, breach)
     if draft.state.halted or not (draft.changed or draft.state.short_since):
         return
-    if isinstance(event, ExternalView) and event.chain is not None:
+    if type(event) is ExternalView and event.chain is not None:
         breaches = _breaches(draft.state, _pinned_tokens(event.chain, draft.state)) + _stays_short(draft, event)
     else:
         breaches = _breaches(draft.state, ())

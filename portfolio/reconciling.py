@@ -15,6 +15,7 @@ from portfolio.adjusting import (
     Applied,
     Confirmed,
     apply_confirmed,
+    connected,
     stands_booked,
     usable_hints,
 )
@@ -102,9 +103,10 @@ def _positions(draft: Draft, view: ExternalView) -> tuple[Applied, ...]:
         confirmed = _by_stand_in(draft, view)
     else:
         return ()
-    if not confirmed:
+    if not confirmed and not hints:
         return ()
-    before = {item.token_id: draft.state.position(item.token_id).shares_micro for item in confirmed}
+    touched = {item.token_id for item in confirmed}.union(token_id for hint in hints for token_id, _ in hint.legs)
+    before = {token_id: draft.state.position(token_id).shares_micro for token_id in touched}
     applied = apply_confirmed(draft, view, confirmed, hints)
     for item in confirmed:
         if item.absorbing:
@@ -140,7 +142,8 @@ def _by_chain(draft: Draft, view: ExternalView, chain: ChainView) -> tuple[list[
             ready[exam.token_id] = exam
     found = {token_id: exam.difference_micro for token_id, exam in ready.items() if token_id not in shown}
     waiting = [token_id for token_id in draft.state.pending if token_id not in ready]
-    hints, held = usable_hints(_explaining(draft, view, found), found, waiting)
+    equal = dict.fromkeys((exam.token_id for exam in exams if exam.difference_micro == 0), 0)
+    hints, held = usable_hints(_explaining(draft, view, found), equal | found, waiting)
     confirmed = []
     for token_id, exam in ready.items():
         if token_id not in held:
@@ -165,22 +168,25 @@ def _certain_hints(draft: Draft, view: ExternalView, exams: Sequence[TokenExam])
     """
     if view.opening:
         return ()
-    found = {exam.token_id: exam.difference_micro for exam in exams if exam.difference_micro}
+    found = {exam.token_id: exam.difference_micro for exam in exams}
     usable, _ = usable_hints(_unbooked_logs(draft, view.hints), found, ())
-    traded = {token_id for hint in usable if not hint.certain for token_id, _ in hint.legs}
-    return tuple(hint for hint in usable if not any(token_id in traded for token_id, _ in hint.legs))
+    return tuple(hint for group in connected(usable) if all(hint.certain for hint in group) for hint in group)
 
 
 def _explaining(draft: Draft, view: ExternalView, ready: Collection[str]) -> tuple[CauseHint, ...]:
-    """What was known when the ready differences were first seen, logs or else cash; or the logs as read by now."""
+    """The logs that touch the ready differences, with all that these hang together with.
+
+    Where there are none, it is what was known when the differences were first seen: cash, or logs not read now.
+    """
+    logs = () if view.opening else _unbooked_logs(draft, view.hints)
     found: dict[CauseHint, None] = {}
-    for token_id in ready:
-        known = draft.state.pending.get(token_id)
-        first = known.hints if known is not None else ()
-        anew = not view.opening and not any(hint.logged_as for hint in first)
-        by_now = _unbooked_logs(draft, _hints_of(view, token_id)) if anew else ()
-        found |= dict.fromkeys(by_now or first)
-    return tuple(found)
+    for group in connected(logs):
+        if any(token_id in ready for hint in group for token_id, _ in hint.legs):
+            found |= dict.fromkeys(group)
+    told = {token_id for hint in found for token_id, _ in hint.legs}
+    pending = (draft.state.pending[token_id] for token_id in ready if token_id in draft.state.pending)
+    first = (hint for known in pending for hint in known.hints)
+    return tuple(found | dict.fromkeys(hint for hint in first if not any(leg[0] in told for leg in hint.legs)))
 
 
 def _unbooked_logs(draft: Draft, hints: Iterable[CauseHint]) -> tuple[CauseHint, ...]:

@@ -185,10 +185,10 @@ def changed_positions(draft: Draft) -> tuple[Outcome, ...]:
     old, new = draft.before.positions, draft.state.positions
     if old is new:
         return ()
-    if new is draft.told:
-        token_id = draft.effects[0].token_id
-        same = old.get(token_id) == new[token_id]
-        return () if same or not draft.wants_rows else (position_row(draft.state, token_id, draft.now_ms),)
+    alone = draft.moved_alone
+    if alone:
+        told = draft.wants_rows and old.get(alone) != new[alone]
+        return (position_row(draft.state, alone, draft.now_ms),) if told else ()
     # A token whose only fill failed is in no fold any more; its row must still go to zero.
     # Most are the very same object, which is quicker to see than equality.
     changed = [token_id for token_id, held in new.items() if (was := old.get(token_id)) is not held and was != held]

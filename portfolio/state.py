@@ -199,8 +199,7 @@ class Draft:
 
     evidence = ""
     restated_as = Cause.RESTATED
-    told: Mapping[str, Position] | None = None
-    """The positions where one entry's effect, the only one, tells all that they differ by from those before."""
+    _told: Mapping[str, Position] | None = None
     _held: _Held | None = None
 
     wants_rows = True
@@ -296,7 +295,7 @@ class Draft:
             before, fills=fills, positions=positions, newest_at=fill.at, marks=marks, unmarked=unmarked
         )
         if before.positions is self.before.positions:
-            self.told = positions
+            self._told = positions
         return booked
 
     def with_realized(self, booked: BookedFill, effects: Iterable[EntryEffect]) -> BookedFill:
@@ -328,6 +327,11 @@ class Draft:
             for mark in self.state.marks
         )
         self.put(positions=_with_settled(self.state.positions, fill), marks=marks)
+
+    @property
+    def moved_alone(self) -> str:
+        """The token that alone moved, where one new entry's effect tells all of it; else empty."""
+        return self.effects[0].token_id if self.state.positions is self._told else ""
 
     @property
     def changed(self) -> bool:

@@ -107,6 +107,36 @@ def test_a_fill_of_an_unknown_order_waits_for_its_trade_until_the_second_look() 
     assert (entry.side, entry.amount_micro, entry.estimated) == (Side.SELL, 1_200_000, False)
 
 
+BOUGHT = logged(Cause.EXTERNAL_BUY, -400_000, "chain:0xb:1", no=SHARE)
+PAIR = logged(Cause.POSITION_SPLIT, -4 * SHARE, "chain:0xc:2", yes=4 * SHARE, no=4 * SHARE)
+CAME = logged(Cause.TRANSFER_IN, 0, "chain:0xd:3", yes=SHARE)
+WENT = logged(Cause.TRANSFER_OUT, 0, "chain:0xe:4", no=-4 * SHARE)
+WENT_ON = logged(Cause.TRANSFER_OUT, 0, "chain:0xf:5", no=-SHARE)
+
+
+@pytest.mark.req("L-16", "L-14", "D-12")
+def test_what_hangs_together_with_a_fill_of_others_waits_with_it_and_no_difference_is_booked_in_part() -> None:
+    book, hints = holding(), (BOUGHT, PAIR, CAME)
+    result = book.look(chain(50, yes=15 * SHARE, no=15 * SHARE), hints=hints)
+    assert (result.pending_count, book.entries()) == (2, ())
+    book.look(chain(51, yes=15 * SHARE, no=15 * SHARE), hints=hints)
+    assert {entry.entry_id for entry in book.entries()} == {hint.logged_as for hint in hints}
+    assert (book.shares(), book.shares(NO)) == (15 * SHARE, 15 * SHARE)
+
+
+@pytest.mark.req("L-14", "X-01")
+@pytest.mark.parametrize(("hints", "looks"), [((PAIR, WENT), 1), ((PAIR, WENT, BOUGHT, WENT_ON), 2)])
+def test_a_leg_that_another_log_has_taken_away_again_leaves_no_difference_and_is_booked_all_the_same(
+    hints: tuple[CauseHint, ...], looks: int
+) -> None:
+    book = holding()
+    for block in range(50, 50 + looks):
+        assert book.entries() == ()
+        book.look(chain(block, yes=14 * SHARE, no=10 * SHARE), hints=hints)
+    assert {entry.entry_id for entry in book.entries()} == {hint.logged_as for hint in hints}
+    assert (book.shares(), book.shares(NO)) == (14 * SHARE, 10 * SHARE)
+
+
 @pytest.mark.req("L-16", "D-12")
 def test_a_fill_taken_for_an_external_one_gives_way_to_its_trade() -> None:
     book = holding()

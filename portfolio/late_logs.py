@@ -1,0 +1,95 @@
+"""Logs that are read after a balance or the Data API had shown what they tell, while they could not be (D-12, L-14).
+
+Until then their changes are in entries that were inferred, one for the sum of several at times. Once the logs are here,
+those give way to one entry for each log: its cause, its cost, its time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from portfolio.adjusting import connected
+from portfolio.comparison import STAND_IN_RESOLUTION_MICRO
+from portfolio.entries import LOGGED, Carry, Cause
+from portfolio.rows import NS_PER_MS
+from portfolio.state import BookedAdjustment, MarketState
+from portfolio.tail import ChainFact
+
+PAIRS_MAX = 10_000
+"""Pairs of so many first logs with so many first entries that are tried; of more, only all with all."""
+
+
+class LateLogs(msgspec.Struct, frozen=True, kw_only=True):
+    """Logs, and the inferred entries that say the same together."""
+
+    facts: tuple[ChainFact, ...]
+    guesses: tuple[BookedAdjustment, ...]
+
+
+def late_logs(state: MarketState, facts: Iterable[ChainFact]) -> Iterator[LateLogs]:
+    """What of these logs, in the chain's order, stands in entries without a log; each log and entry once at most."""
+    guesses = sorted((one for one in state.adjustments.values() if _inferred(one)), key=_order)
+    if not guesses:
+        return
+    by_hint = {fact.hint: fact for fact in facts}
+    for group in connected(tuple(by_hint)):
+        found = _same([by_hint[hint] for hint in group], guesses)
+        if found is not None:
+            taken = {guess.entry.entry_id for guess in found.guesses}
+            guesses = [guess for guess in guesses if guess.entry.entry_id not in taken]
+            yield found
+
+
+def _inferred(booked: BookedAdjustment) -> bool:
+    entry = booked.entry
+    made = booked.superseded or bool(booked.operator) or entry.entry_id.startswith(LOGGED)
+    return not made and not (isinstance(entry, Carry) and entry.cause is Cause.OPENING)
+
+
+def _order(booked: BookedAdjustment) -> tuple[int, str]:
+    return booked.entry.at.at_ns, booked.entry.entry_id
+
+
+def _same(facts: Sequence[ChainFact], guesses: Sequence[BookedAdjustment]) -> LateLogs | None:
+    """The most of the first logs that say what the first entries of their tokens say behind them."""
+    tokens = {token_id for fact in facts for token_id, _ in fact.hint.legs}
+    since_ns = min(fact.hint.at_ms for fact in facts) * NS_PER_MS
+    of_them = [one for one in guesses if _tokens(one) & tokens and one.entry.at.at_ns > since_ns]
+    logs, entries = len(facts), len(of_them)
+    whole = logs * entries > PAIRS_MAX
+    for some in [logs] if whole else range(logs, 0, -1):
+        told = _told(facts[:some])
+        for few in [entries] if whole else range(entries, 0, -1):
+            if _equal(told, _guessed(of_them[:few]), few):
+                return LateLogs(facts=tuple(facts[:some]), guesses=tuple(of_them[:few]))
+    return None
+
+
+def _tokens(booked: BookedAdjustment) -> set[str]:
+    return {effect.token_id for effect in booked.effects}
+
+
+def _told(facts: Iterable[ChainFact]) -> Mapping[str, int]:
+    told: Counter[str] = Counter()
+    for fact in facts:
+        for token_id, shares in fact.hint.legs:
+            told[token_id] += shares
+    return told
+
+
+def _guessed(booked: Iterable[BookedAdjustment]) -> Mapping[str, int]:
+    found: Counter[str] = Counter()
+    for one in booked:
+        for effect in one.effects:
+            found[effect.token_id] += effect.shares_micro
+    return found
+
+
+def _equal(told: Mapping[str, int], guessed: Mapping[str, int], guesses: int) -> bool:
+    """The witness that showed it first may have rounded each of its figures."""
+    near = STAND_IN_RESOLUTION_MICRO * guesses
+    tokens: Collection[str] = told.keys() | guessed.keys()
+    return all(abs(told.get(token_id, 0) - guessed.get(token_id, 0)) <= near for token_id in tokens)

@@ -1,0 +1,124 @@
+"""Logs that could not be read while a balance showed what they tell: what was inferred gives way (D-12, L-14)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from portfolio.entries import Cause
+from portfolio.outcomes import IssueRow
+from portfolio.tail import ChainFact
+from tests.unit.portfolio.chain_facts import ChainBook, balances, fact, filled, holding, moved
+from tests.unit.portfolio.markets import MINUTE, NO, SHARE, YES, data_row
+
+SPLIT = fact(Cause.POSITION_SPLIT, -4 * SHARE, {YES: 4 * SHARE, NO: 4 * SHARE})
+SENT = moved(Cause.TRANSFER_OUT, 0, no=-4 * SHARE)
+CAME = fact(Cause.TRANSFER_IN, 0, {YES: 2 * SHARE}, tx="0xc", block=51)
+
+
+def kept(*facts: ChainFact) -> tuple[ChainFact, ...]:
+    """As they come when a cycle has compared behind them already."""
+    return tuple(replace(one, kept=True) for one in facts)
+
+
+def shown(yes: int, no: int = 10) -> ChainBook:
+    """Two cycles without logs have booked what the balances show."""
+    book = holding()
+    for block in (52, 53):
+        book.now_ms += MINUTE
+        book.look(balances(block, yes=yes, no=no))
+    return book
+
+
+def names(book: ChainBook) -> list[str]:
+    return sorted(entry.entry_id for entry in book.entries())
+
+
+@pytest.mark.req("D-12", "L-14", "X-01")
+@pytest.mark.parametrize("how", [kept, lambda *facts: facts])
+def test_an_inferred_change_gives_way_to_its_log(how: Any) -> None:
+    book = shown(yes=12)
+    (guess,) = book.entries()
+    assert guess.estimated
+    book.chain(*how(CAME))
+    assert (names(book), book.shares()) == ([CAME.hint.logged_as], 12 * SHARE)
+    assert book.last(IssueRow) == (), "it was reported when it was inferred"
+
+
+@pytest.mark.req("D-12", "L-14", "R-21")
+def test_so_does_what_stands_for_the_sum_of_several_logs_of_whatever_kind() -> None:
+    book = shown(yes=15)
+    bought = filled(9 * SHARE, 3_600_000, order_id="0xb", tx="0xd", log=1)
+    gone = moved(Cause.TRANSFER_OUT, 0, yes=-6 * SHARE)
+    book.chain(*kept(bought, gone, CAME))
+    assert names(book) == sorted(one.hint.logged_as for one in (bought, gone, CAME))
+    assert (book.shares(), book.state.unasked_orders) == (15 * SHARE, ("0xb",))
+
+
+@pytest.mark.req("D-12", "L-14")
+def test_legs_that_hang_together_give_way_together_and_one_may_have_left_no_trace() -> None:
+    book = shown(yes=14)
+    book.chain(*kept(SPLIT, SENT))
+    assert names(book) == sorted(one.hint.logged_as for one in (SPLIT, SENT))
+    assert (book.shares(), book.shares(NO)) == (14 * SHARE, 10 * SHARE)
+    assert book.position().cost_basis_micro == 4_000_000 + 2_000_000, "a split's cost, not a mark"
+
+
+@pytest.mark.req("D-12", "L-14")
+def test_of_what_no_entry_stands_for_yet_the_first_logs_are_taken_and_the_rest_is_the_cycles() -> None:
+    book = shown(yes=12)
+    later = fact(Cause.TRANSFER_IN, 0, {YES: SHARE}, tx="0xe", block=54)
+    book.chain(*kept(CAME, later))
+    assert (names(book), book.shares()) == ([CAME.hint.logged_as], 12 * SHARE)
+    book.look(balances(55, yes=13), hints=(later.hint,))
+    assert book.shares() == 13 * SHARE
+
+
+@pytest.mark.req("D-12", "L-14")
+def test_logs_that_say_something_else_leave_what_was_inferred() -> None:
+    book = shown(yes=13)
+    before = book.entries()
+    book.chain(*kept(CAME))
+    assert (book.entries(), book.shares()) == (before, 13 * SHARE)
+
+
+@pytest.mark.req("R-23", "D-12")
+def test_an_opening_is_no_inference_and_neither_is_what_is_older_than_the_log() -> None:
+    book = holding()
+    book.chain(*kept(fact(Cause.TRANSFER_IN, 0, {YES: 10 * SHARE})))
+    assert names(book) == []
+    book = shown(yes=12)
+    entries = book.entries()
+    book.chain(*kept(fact(Cause.TRANSFER_IN, 0, {YES: 2 * SHARE}, block=70)))
+    assert book.entries() == entries
+
+
+@pytest.mark.req("D-12", "D-13", "R-01")
+def test_what_the_data_api_rounded_is_the_logs_to_the_unit_afterwards() -> None:
+    book = holding()
+    for _ in range(2):
+        book.now_ms += MINUTE
+        book.look(stand_in=(data_row(YES, 12 * SHARE + 60),))
+    book.chain(*kept(CAME))
+    assert (names(book), book.shares()) == ([CAME.hint.logged_as], 12 * SHARE)
+
+
+@pytest.mark.req("X-01", "X-14")
+def test_what_took_an_inferences_place_is_undone_with_its_block() -> None:
+    book = shown(yes=12)
+    book.chain(*kept(CAME))
+    book.drop(CAME)
+    assert (book.entries(), book.shares()) == ((), 10 * SHARE)
+
+
+@pytest.mark.req("D-12", "L-14")
+def test_of_very_many_only_all_are_held_against_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("portfolio.late_logs.PAIRS_MAX", 1)
+    more = fact(Cause.TRANSFER_IN, 0, {YES: SHARE}, tx="0xe", block=51, log=9)
+    for yes, expected in ((13, [True, True]), (12, [False])):
+        book = shown(yes=yes)
+        book.chain(*kept(CAME, more))
+        assert book.shares() == yes * SHARE
+        assert [name.startswith("chain:") for name in names(book)] == expected
