@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from portfolio.entries import OBSERVED, SETTLED, Carry, Cause, EconomicTime, Fill, FillState
+from portfolio.entries import EFFECTIVE, OBSERVED, SETTLED, Carry, Cause, EconomicTime, Fill, FillState
 from portfolio.events import FillSeen
 from portfolio.facts import TAKER, Side, TradeStatus
 from portfolio.fees import FeeSchedule, taker_fee_micro
@@ -113,7 +113,7 @@ def _book(draft: Draft, leg: TradeLeg) -> None:
 def _folded(draft: Draft, booked: BookedFill, since: EconomicTime | None, *, own: bool) -> BookedFill:
     """Put a new fill and bring it into the positions; ``since`` None: nothing else changed with it."""
     fill = booked.fill
-    if since is None and fill.state.effective:
+    if since is None and fill.state in EFFECTIVE:
         return draft.append_fill(booked)
     draft.put_fill(booked)
     if since is None:
@@ -155,13 +155,13 @@ def _entry(draft: Draft, leg: TradeLeg) -> Fill:
         size_micro=leg.size_micro,
         amount_micro=leg.amount_micro,
         fee_micro=_fee(leg, rate, exponent),
-        state=_state_of(leg.status),
+        state=_STATES.get(leg.status, OBSERVED),
         owner=leg.owner,
         external=leg.external,
     )
     # Apart, for a call with more than fifteen names goes through a dict and takes CPython five times as long.
     fill = replace(fill, transaction_hash=leg.transaction_hash, fee_rate_micro=rate, fee_exponent=exponent)
-    if fill.state is SETTLED and _before_opening(draft, fill):
+    if draft.state.adjustments and fill.state is SETTLED and _before_opening(draft, fill):
         return replace(fill, state=FillState.SUPERSEDED, settled_by="history before the opening entry")
     return fill
 
@@ -188,7 +188,7 @@ def _hash_told(leg: TradeLeg) -> tuple[int, int]:
 
 def _before_opening(draft: Draft, fill: Fill) -> bool:
     """Whether the token was opened with its whole balance after this fill: then the fill is history (R-23)."""
-    return bool(draft.state.adjustments) and any(
+    return any(
         isinstance(booked.entry, Carry)
         and booked.entry.cause is Cause.OPENING
         and booked.entry.token_id == fill.token_id

@@ -92,8 +92,8 @@ def _readings(token: TokenImage) -> Iterator[tuple[int, tuple[UnprovenFill, ...]
 
 
 def overdue(fill: UnprovenFill, settled_long_ago_ms: int) -> bool:
-    """Whether a balance of now must have the fill: confirmed, and older than the settling window."""
-    return fill.confirmed and fill.matched_at_ms <= settled_long_ago_ms
+    """Whether a balance must have the fill: confirmed, and both that and its match older than the settling window."""
+    return fill.confirmed and max(fill.matched_at_ms, fill.settled_at_ms) <= settled_long_ago_ms
 
 
 def _exam(

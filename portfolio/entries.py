@@ -58,12 +58,12 @@ class FillState(enum.StrEnum):
     @property
     def effective(self) -> bool:
         """Whether the fill counts in the position."""
-        return self in _EFFECTIVE
+        return self in EFFECTIVE
 
 
 OBSERVED: Final = FillState.OBSERVED
 SETTLED: Final = FillState.SETTLED
-_EFFECTIVE = frozenset({FillState.PROVISIONAL, OBSERVED, SETTLED})
+EFFECTIVE: Final = frozenset({FillState.PROVISIONAL, OBSERVED, SETTLED})
 
 
 class EconomicTime(msgspec.Struct, frozen=True, gc=False, order=True, array_like=True):

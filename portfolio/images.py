@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from portfolio.entries import Fill, FillState
 from portfolio.facts import MarketMeta, TokenMeta
 from portfolio.provisional import provisional_fills
@@ -80,7 +82,8 @@ def _untraded(state: MarketState, proven: Iterable[OrderState]) -> tuple[tuple[s
 
 
 def _unproven(booked: BookedFill) -> UnprovenFill:
-    return _in_flight(booked.fill, booked.not_before_ms)
+    fill = _in_flight(booked.fill, booked.not_before_ms)
+    return replace(fill, settled_at_ms=max(booked.told[1], booked.receipt_at_ms))
 
 
 def _in_flight(fill: Fill, not_before_ms: int) -> UnprovenFill:

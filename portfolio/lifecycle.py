@@ -33,7 +33,8 @@ def check_fill(draft: Draft, event: FillChecked) -> None:
     if receipt is not None and receipt.status is ReceiptStatus.SUCCEEDED:
         by = f"transaction {receipt.transaction_hash} in block {receipt.block_number}"
         fill = replace(known.fill, state=FillState.SETTLED, settled_by=by)
-        change_fill(draft, known, replace(known, fill=fill, updated_at_ms=draft.now_ms))
+        settled = replace(known, fill=fill, updated_at_ms=draft.now_ms, receipt_at_ms=draft.now_ms)
+        change_fill(draft, known, settled)
         return
     reason = _extended_because(draft, event)
     if reason:

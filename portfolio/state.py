@@ -35,6 +35,7 @@ class BookedFill(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     ``told`` is the (rank, time) of the message that its status and terms are from, ``hash_told`` the (time, rank) of
     the one that its transaction hash is from: the hash may change until the trade is confirmed. ``not_before_ms`` is
     when it may be called overdue again (R-10). ``logged``: its amount and fee are the chain's, which win (R-11, R-20).
+    ``receipt_at_ms`` is when a receipt showed that it had settled.
     """
 
     fill: Fill
@@ -47,6 +48,7 @@ class BookedFill(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     hash_told: tuple[int, int] = (0, 0)
     not_before_ms: int = 0
     logged: bool = False
+    receipt_at_ms: int = 0
 
 
 class BookedAdjustment(msgspec.Struct, frozen=True, kw_only=True):

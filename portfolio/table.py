@@ -25,19 +25,11 @@ class Table(Mapping[str, Value]):
     It lies in dicts that nobody changes, the newest first: a key that stands in several has the value of the newest.
     """
 
-    __slots__ = ("_newest", "_older")
+    __slots__ = ("newest", "older")
 
     def __init__(self, newest: dict[str, Value] | None = None, older: tuple[dict[str, Value], ...] = ()) -> None:
-        self._newest: dict[str, Value] = {} if newest is None else newest
-        self._older = older
-
-    def with_entry(self, key: str, value: Value) -> Table[Value]:
-        """This table with ``value`` at ``key``."""
-        if len(self._newest) >= LAYER_MAX:
-            return Table({key: value}, _compacted(self._newest, self._older))
-        newest = self._newest.copy()
-        newest[key] = value
-        return Table(newest, self._older)
+        self.newest: dict[str, Value] = {} if newest is None else newest
+        self.older = older
 
     @overload
     def get(self, key: str, /) -> Value | None: ...
@@ -47,10 +39,10 @@ class Table(Mapping[str, Value]):
 
     def get(self, key: str, default: Default | None = None) -> Value | Default | None:
         """The value at ``key``, else ``default``."""
-        found = self._newest.get(key)
+        found = self.newest.get(key)
         if found is not None:
             return found
-        for layer in self._older:
+        for layer in self.older:
             found = layer.get(key)
             if found is not None:
                 return found
@@ -63,7 +55,7 @@ class Table(Mapping[str, Value]):
         return found
 
     def __contains__(self, key: object) -> bool:
-        return key in self._newest or any(key in layer for layer in self._older)
+        return key in self.newest or any(key in layer for layer in self.older)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.as_dict())
@@ -86,14 +78,21 @@ class Table(Mapping[str, Value]):
     def as_dict(self) -> dict[str, Value]:
         """All of it in one dict, which nobody may change."""
         whole: dict[str, Value] = {}
-        for layer in (*reversed(self._older), self._newest):
+        for layer in (*reversed(self.older), self.newest):
             whole.update(layer)
         return whole
 
 
 def with_entry(table: Mapping[str, Value], key: str, value: Value) -> Table[Value]:
     """``table`` with ``value`` at ``key``."""
-    return (table if isinstance(table, Table) else Table(dict(table))).with_entry(key, value)
+    if not isinstance(table, Table):
+        return Table({key: value}, (dict(table),))
+    newest, older = table.newest, table.older
+    if len(newest) >= LAYER_MAX:
+        return Table({key: value}, _compacted(newest, older))
+    newest = newest.copy()
+    newest[key] = value
+    return Table(newest, older)
 
 
 def _compacted(layer: dict[str, Value], older: Iterable[dict[str, Value]]) -> tuple[dict[str, Value], ...]:

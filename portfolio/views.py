@@ -23,6 +23,7 @@ class UnprovenFill(msgspec.Struct, frozen=True, kw_only=True):
 
     ``confirmed`` says that the exchange calls the trade CONFIRMED; it then counts as settled (settled means CONFIRMED
     or seen in the balance). ``not_before_ms`` is when it may be called overdue again after it was looked up (R-10).
+    ``settled_at_ms``: by then it had settled, if it has; the balance of an earlier block need not have it.
     """
 
     trade_id: str
@@ -33,6 +34,7 @@ class UnprovenFill(msgspec.Struct, frozen=True, kw_only=True):
     matched_at_ms: int
     not_before_ms: int = 0
     transaction_hash: str | None = None
+    settled_at_ms: int = 0
 
 
 class TokenImage(msgspec.Struct, frozen=True, kw_only=True):

@@ -82,6 +82,23 @@ def test_a_fill_whose_transaction_is_in_a_block_is_settled_by_its_receipt() -> N
     assert (book.last(IssueRow), book.last(AdjustmentRow)) == ((), ())
 
 
+@pytest.mark.req("R-10", "R-05", "L-13")
+@pytest.mark.parametrize("by", ["its receipt", "the exchange"])
+def test_a_balance_of_an_earlier_block_need_not_have_what_has_only_now_settled(by: str) -> None:
+    book = overdue()
+    block = (book.now_ms - T0) // (2 * SECOND)
+    if by == "its receipt":
+        book.check(receipt=receipt(ReceiptStatus.SUCCEEDED))
+    else:
+        book.see(leg(status=CONFIRMED, matched_at_ns=T0 * 1_000_000, updated_at_ms=book.now_ms))
+    for behind in (5, 4):
+        book.look(chain(block - behind, yes=0))
+    assert (book.entries(), book.shares()) == ((), 10 * SHARE)
+    for later in (30, 31):
+        book.look(chain(block + later, yes=0))
+    assert book.shares() == 0, "a balance of long behind that must have it"
+
+
 @pytest.mark.req("R-10", "L-03")
 @pytest.mark.parametrize(
     ("given", "reason"),

