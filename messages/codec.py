@@ -1,14 +1,23 @@
 """How an event becomes journal bytes and comes back, with its schema version from the first day (D-17).
 
-Encoding is canonical: equal events give equal bytes. A later change of an event's shape raises its version and adds an
-upcast here, from the old decoded JSON to the new; stored bytes are never rewritten.
+Encoding is canonical: equal events give equal bytes. Stored bytes are never rewritten; they stay readable so:
+
+- A new field, a new value of an enumeration and a new kind of event need nothing, if the field has a default that says
+  what was true before there was one: old bytes lack it and get the default.
+- Any other change of what an event holds (a field that goes, is renamed, gets another type, unit or default) raises
+  ``SCHEMA`` by one and adds to ``UPCASTS`` a function for each kind that changed, under (kind, the version before),
+  from the decoded JSON of that version to that of the next. It sees nothing but this one entry. Entries are lifted a
+  version at a time, so it is written once and never again.
+
+``tests/replay/golden`` has the fields and a journal of each version, and refuses the second kind of change without its
+upcast.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -17,8 +26,22 @@ from portfolio.events import Event
 SCHEMA = 1
 """Version written with every event."""
 
-UPCASTS: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
+Upcast: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+"""From the decoded JSON of one version to that of the next."""
+
+UPCASTS: Mapping[tuple[str, int], Upcast] = {}
 """(kind, version) → function to the next version's JSON. Empty: every event is still in its first version."""
+
+
+class Format(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of the journal's entries, and how older ones become it."""
+
+    schema: int
+    upcasts: Mapping[tuple[str, int], Upcast]
+
+
+FORMAT = Format(schema=SCHEMA, upcasts=UPCASTS)
+"""What this version reads."""
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
@@ -43,30 +66,39 @@ def encode(event: Event) -> bytes:
     return _encoder.encode(event)
 
 
-def decode(payload: bytes, kind: str, schema: int) -> Event:
+def decode(payload: bytes, kind: str, schema: int, form: Format = FORMAT) -> Event:
     """The event that ``payload`` holds.
 
     Raises:
         CodecError: unknown kind, newer schema, or bytes of another shape.
     """
-    if schema > SCHEMA:
+    if schema > form.schema:
         message = (
-            f"journal entry of kind {kind!r} has schema {schema}, this version reads up to {SCHEMA}: upgrade first"
+            f"journal entry of kind {kind!r} has schema {schema}, this version reads up to {form.schema}: upgrade first"
         )
         raise CodecError(message)
     try:
-        if schema == SCHEMA:
+        if schema == form.schema:
             return _decoder.decode(payload)
-        event: Event = msgspec.convert(_upcast(msgspec.json.decode(payload), kind, schema), type=Event)
+        return _lifted(msgspec.json.decode(payload, type=dict[str, Any]), (kind, schema), form)
     except msgspec.DecodeError as error:
         message = f"journal entry of kind {kind!r}, schema {schema}, cannot be read: {error}"
         raise CodecError(message) from error
+
+
+def _lifted(raw: dict[str, Any], written: tuple[str, int], form: Format) -> Event:
+    kind, schema = written
+    for version in range(schema, form.schema):
+        upcast = form.upcasts.get((kind, version))
+        if upcast is not None:
+            raw = _upcast(upcast, raw, (kind, version))
+    event: Event = msgspec.convert(raw, type=Event)
     return event
 
 
-def _upcast(raw: dict[str, Any], kind: str, schema: int) -> dict[str, Any]:
-    for version in range(schema, SCHEMA):
-        upcast = UPCASTS.get((kind, version))
-        if upcast is not None:
-            raw = upcast(raw)
-    return raw
+def _upcast(upcast: Upcast, raw: dict[str, Any], written: tuple[str, int]) -> dict[str, Any]:
+    try:
+        return upcast(raw)
+    except (LookupError, TypeError, ValueError) as error:
+        message = f"journal entry of kind {written[0]!r} has not the shape of schema {written[1]}: {error!r}"
+        raise CodecError(message) from error

@@ -1,9 +1,9 @@
 """Why a transaction changed a wallet: its own movements are what happened, the other events say why (R-19, L-14).
 
 Fills are told first, by the exchange's events; then what the events of splits, merges, redemptions and conversions
-explain; then collateral that only changed its bucket. The rest is transfers of tokens, deposits, withdrawals, and
-rewards from those who are known to pay them. Nothing is left out and nothing is made up: per token and per bucket the
-changes add up to the wallet's own movements (X-01, X-10).
+explain; then shares that came from nobody or went there, and collateral that only changed its bucket. The rest is
+transfers of tokens, deposits, withdrawals, and rewards from those who are known to pay them. Nothing is left out and
+nothing is made up: per token and per bucket the changes add up to the wallet's own movements (X-01, X-10).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from portfolio.chain import ChainChange, ChainTransaction, ChangeKind
 from portfolio.labelling_book import TokenBook
 from portfolio.labelling_causes import causes, wraps
 from portfolio.labelling_fills import fills
+from portfolio.labelling_mints import mints
 from portfolio.labelling_scene import Rest, Scene, scene_of
 
 
@@ -37,6 +38,7 @@ def label(transaction: ChainTransaction, wallet: str, book: TokenBook) -> tuple[
     changes = fills(scene)
     if transaction.complete:
         changes += causes(scene)
+        changes += mints(scene)
     elif scene.tokens.rest():
         tokens = ", ".join(rest.asset for rest in scene.tokens.rest())
         raise IncompleteTransactionError(

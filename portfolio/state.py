@@ -296,8 +296,7 @@ class Draft:
         self.state = replace(
             before, fills=fills, positions=positions, newest_at=fill.at, marks=marks, unmarked=unmarked
         )
-        if before.positions is self.before.positions:
-            self._told = positions
+        self._told = positions if before.positions is self.before.positions else None
         return booked
 
     def with_realized(self, booked: BookedFill, effects: Iterable[EntryEffect]) -> BookedFill:

@@ -1,6 +1,7 @@
 """The story that a golden journal holds: every kind of event that is journaled, in one deterministic run.
 
-``python -m tests.replay.golden_story`` writes it to ``golden/`` as the current format version, with what it gives.
+``python -m tests.replay.golden_story`` writes it to ``golden/`` as the current format version, with what it gives, and
+with the fields of all events; ``… golden_story fields`` writes these alone.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from service.replaying import replayed
 from storage.dialect import SqlRow
 from storage.journal import Journal, import_lines
 from storage.stored import TABLES, StateTable
+from tests.replay.shapes import Shapes, broken, read, shapes_of, written
 from tests.support.moves import Deal, becomes, convert, fill_order, fill_part, move, trade
 from tests.support.onchain import BOOK, again, filled, merged, redeemed, reorganise, sold, split, transferred
 from tests.support.system import FOLLOW_MS, INTERVAL_MS, WALLET, Harness
@@ -230,8 +232,23 @@ def _readable(made: Expected) -> str:
     return "\n".join(["{", *lines, '  "tables": {', ",\n".join(shown), "  }", "}", ""])
 
 
-def main() -> None:
-    """Write both files of the current version."""
+def keep_shapes(folder: Path, shapes: Shapes) -> None:
+    """Write down what the events of this version hold; refused where bytes that were written so are no longer read."""
+    file = folder / f"schema-{SCHEMA}.fields"
+    lost = broken(read(file.read_text(encoding="utf-8")), shapes) if file.exists() else []
+    if lost:
+        text = "\n  ".join(
+            [f"journals of schema {SCHEMA} would not be read any more: raise SCHEMA (messages/codec.py)", *lost]
+        )
+        raise SystemExit(text)
+    file.write_text(written(shapes), encoding="utf-8")
+
+
+def main(arguments: Sequence[str] = ()) -> None:
+    """Write the files of the current version; of ``fields`` only what its events hold."""
+    keep_shapes(GOLDEN, shapes_of())
+    if arguments:
+        return
     with tempfile.TemporaryDirectory() as name:
         lines = journal(Path(name))
     (GOLDEN / f"schema-{SCHEMA}.jsonl").write_bytes(lines)
@@ -241,4 +258,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

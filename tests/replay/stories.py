@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
+from portfolio.table import Table
 from service.config import Config, load
+from service.keeping import Keeper
+from service.replay import Books
+from storage.snapshots import Snapshots
 from tests.acceptance.test_crash_at_every_step import CHAPTERS, steps
-from tests.support.system import Harness
+from tests.support.system import WALLET, Harness
 
 CONFIG = """
 [storage]
@@ -16,6 +22,9 @@ url = "{url}"
 name = "main"
 address = "0x1a2b3c4d5e6f7a8b9c0d1e2f3a4b5c6d7e8f9a0b"
 """
+
+PLAIN = msgspec.json.Encoder(enc_hook=Table.as_dict)
+"""In an object's own order: what is equal by it is equal to the last place."""
 
 
 def tell(harness: Harness) -> Harness:
@@ -41,3 +50,18 @@ def config_of(harness: Harness, folder: Path) -> Config:
 def spoil(harness: Harness, sql: str) -> int:
     """Edit the database behind the service's back; returns how many rows changed."""
     return harness.database.write(lambda transaction: transaction.execute(sql))
+
+
+def keeper_of(harness: Harness, every: int = 1) -> Keeper:
+    """Keeps the harness's snapshots, as a process keeps its own."""
+    return Keeper(WALLET, harness.database, harness.system, lambda: harness.ledger.head(WALLET), every)
+
+
+def as_it_is(books: Books) -> tuple[bytes, ...]:
+    """Everything of them, in its order."""
+    return (PLAIN.encode(books.span), *(PLAIN.encode(state) for state in books.states().values()))
+
+
+def seqs(harness: Harness) -> list[int]:
+    """Entries of the stored snapshots, the newest first."""
+    return [snapshot.seq for snapshot in Snapshots(harness.database).all(WALLET)]

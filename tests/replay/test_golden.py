@@ -9,7 +9,7 @@ from typing import get_args
 import msgspec
 import pytest
 
-from messages.codec import SCHEMA
+from messages.codec import SCHEMA, Format, decode
 from portfolio.entries import Cause, FillState
 from portfolio.events import Event
 from storage.journal import import_lines
@@ -50,6 +50,14 @@ def test_a_golden_journal_gives_what_it_gave_when_it_was_written(file: Path) -> 
 def test_all_entries_of_a_golden_journal_are_of_its_version(file: Path) -> None:
     entries = list(import_lines(file.read_bytes().splitlines(keepends=True)))
     assert {entry.schema for entry in entries} == {version_of(file)}
+
+
+def test_every_entry_is_lifted_from_an_older_version_to_what_it_is() -> None:
+    """By the way of a later version's upcasts, of which this journal needs none, nothing of any entry is lost."""
+    later = Format(schema=SCHEMA + 1, upcasts={})
+    for entry in import_lines(current().read_bytes().splitlines(keepends=True)):
+        read = decode(entry.payload, entry.kind, entry.schema)
+        assert decode(entry.payload, entry.kind, entry.schema, later) == read
 
 
 def test_the_golden_journal_of_this_version_has_every_kind_of_event_and_most_causes() -> None:

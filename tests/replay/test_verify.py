@@ -8,6 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from messages.codec import SCHEMA, encode, kind_of_event
+from messages.ledger import Decision
+from portfolio.events import KillSwitchSet
 from portfolio.invariants import CATALOGUE, InvariantId
 from portfolio.position import applied
 from service.cli import main
@@ -17,7 +20,7 @@ from service.verify import verify
 from service.verify_books import BY_CYCLE
 from storage.stored import stored_state
 from tests.replay.stories import config_file, spoil
-from tests.support.system import Harness
+from tests.support.system import WALLET, Harness
 
 pytestmark = pytest.mark.req("X-12", "L-20", "L-21", "L-28")
 
@@ -82,14 +85,22 @@ def test_behind_a_damage_nothing_is_compared(told: Harness, config: Config) -> N
     assert by_id(document)[InvariantId.STORED_IS_FOLD.value]["checked"] > 0
 
 
-def test_an_entry_that_this_version_cannot_read_is_a_problem_and_no_crash(
-    told: Harness, config: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As a journal of a later version would be: whole, and of an unknown schema."""
-    monkeypatch.setattr("messages.codec.SCHEMA", 0)
+def test_an_entry_that_this_version_cannot_read_is_a_problem_and_no_crash(told: Harness, config: Config) -> None:
+    """As a later version would have written it: its chain is whole, and its schema unknown."""
+    event = KillSwitchSet(active=True, operator="ada", reason="")
+    later = Decision(
+        stream=WALLET,
+        address=f"gate:{WALLET}",
+        kind=kind_of_event(event),
+        schema=SCHEMA + 1,
+        version=99,
+        at_ms=told.clock.now_ms(),
+        payload=encode(event),
+    )
+    (entry,) = told.ledger.commit([later])
     document = verify(config)
     assert document["chain"]["sound"] is True
-    assert "entry 1 of main cannot be replayed: " in document["problems"][0]
+    assert f"entry {entry.seq} of main cannot be replayed: " in document["problems"][0]
     assert "upgrade first" in document["problems"][0]
 
 
@@ -99,12 +110,12 @@ def test_positions_that_are_not_the_fold_of_their_entries_are_a_breach(
     """As an error in the quick path of a new fill would show itself: books and tables agree, and both are wrong."""
 
     def careless(*given: Any) -> Any:
-        made = applied(*given)
-        positions = {
+        positions, effects = applied(*given)
+        wrong = {
             token_id: msgspec.structs.replace(held, fees_micro=held.fees_micro + 1)
-            for token_id, held in made.positions.items()
+            for token_id, held in positions.items()
         }
-        return msgspec.structs.replace(made, positions=positions)
+        return wrong, effects
 
     monkeypatch.setattr("portfolio.state.applied", careless)
     found = by_id(verify(config))["INV-08"]
