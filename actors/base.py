@@ -20,6 +20,7 @@ from messages.codec import SCHEMA, encode, kind_of_event
 from messages.ledger import Decision
 from portfolio.events import Event
 from portfolio.outcomes import Outcome
+from portfolio.state import digest, encoded
 
 BREATHE_EVERY = 64
 """Messages handled in a row before others are let in (a long backlog would starve the hub)."""
@@ -152,3 +153,8 @@ class DecidingActor(BaseActor):
             payload=encode(event),
             rows=tuple(rows),
         )
+
+    def described(self, state: object) -> bytes:
+        """The state as ``dump`` shows it, with the digest that a replay gives of it (D-20)."""
+        plain = encoded(state)
+        return msgspec.json.encode({"address": self.address, "digest": digest(state), "state": msgspec.Raw(plain)})

@@ -88,7 +88,7 @@ class SyncCoordinator(LearningStages):
             case WalletDefined() | CycleClosed():
                 self._apply(message)
             case DescribeState():
-                body = msgspec.json.encode({"address": self.address, "state": self._state})
+                body = self.described(self._state)
                 self.tell(REPORTER, Answer(request_id=message.request_id, ok=True, detail=self.address, body=body))
             case _:
                 self._gather(message, now_ms)

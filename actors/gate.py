@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from actors.base import DecidingActor, System
 from actors.board import Board, GateShown
 from messages.addresses import REPORTER, Address, coordinator_address
@@ -36,7 +34,7 @@ class StrategyGate(DecidingActor):
             case PauseStrategy() | ResumeStrategy() | SetKillSwitch():
                 self._command(message, now_ms)
             case DescribeState():
-                body = msgspec.json.encode({"address": self.address, "state": self._state})
+                body = self.described(self._state)
                 self.tell(REPORTER, Answer(request_id=message.request_id, ok=True, detail=self.address, body=body))
             case _:
                 super().take(message, now_ms)

@@ -95,7 +95,7 @@ class FillIngestActor(TradeReadings):
             case ChunkOverdue():
                 self._look_at(message)
             case DescribeState():
-                body = msgspec.json.encode({"address": self.address, "state": self._state})
+                body = self.described(self._state)
                 self.tell(REPORTER, Answer(request_id=message.request_id, ok=True, detail=self.address, body=body))
             case _:
                 super().take(message, now_ms)

@@ -30,7 +30,7 @@ from portfolio.events import (
 )
 from portfolio.images import image_of
 from portfolio.market import Step, transition
-from portfolio.state import MarketState, digest
+from portfolio.state import MarketState
 from portfolio.views import ExternalView, MarketImage
 
 
@@ -155,5 +155,5 @@ class MarketActor(DecidingActor):
                 return resumed, f"market {command.market_id} was resumed"
 
     def _describe(self, command: DescribeState) -> None:
-        body = msgspec.json.encode({"address": self.address, "digest": digest(self._state), "state": self._state})
+        body = self.described(self._state)
         self.tell(REPORTER, Answer(request_id=command.request_id, ok=True, detail=self.address, body=body))

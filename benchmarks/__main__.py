@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from benchmarks import chain_catch_up, chain_steady, cycle, fill_latency, fills, memory, replay
+from benchmarks import chain_catch_up, chain_steady, cycle, fill_latency, fills, memory, replay, simulate
 from benchmarks.results import Result
 
 BENCHMARKS: dict[str, Callable[[], Result]] = {
@@ -24,7 +24,12 @@ BENCHMARKS: dict[str, Callable[[], Result]] = {
     chain_catch_up.NAME: chain_catch_up.measure,
     chain_steady.NAME: chain_steady.measure,
     replay.NAME: replay.measure,
+    replay.LONG: replay.measure_long,
+    simulate.NAME: simulate.measure,
+    simulate.LONG: simulate.measure_long,
 }
+
+ONLY_NAMED = frozenset({replay.LONG, simulate.LONG})
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -35,14 +40,19 @@ def main(arguments: Sequence[str]) -> int:
         description="Measure against floor or peer, in one run. See benchmarks/README.md.",
         epilog="Example: python -m benchmarks cycle-50 --json",
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one or more of {known} (default: all)")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"one or more of {known} (default: all but {', '.join(sorted(ONLY_NAMED))})",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON array on stdout (default: a table)")
     options = parser.parse_args(arguments)
     missing = [name for name in options.names if name not in BENCHMARKS]
     if missing:
         parser.error(f"there is no benchmark {', '.join(missing)}; there are {known}")
     results = []
-    for name in options.names or BENCHMARKS:
+    for name in options.names or [name for name in BENCHMARKS if name not in ONLY_NAMED]:
         print(f"measuring {name} …", file=sys.stderr)
         results.append(BENCHMARKS[name]())
         if not options.json:

@@ -1,8 +1,8 @@
 """The replay of a journal, in a process of its own without gevent, as the commands run it.
 
-``python -m benchmarks.replay_subject CONFIG``. Each line on stdin names what to do: ``rebuild`` as a starting process
-does it, ``replay`` as the command with its comparison of every table, ``verify`` with chain and invariants too. Each is
-answered with ``{"seconds": …, "entries": …}``.
+``python -m benchmarks.replay_subject CONFIG``. Each line on stdin names what to do: ``rebuild`` makes the states of all
+actors, as a starting process does, ``replay`` is the command with its comparison of every table, ``verify`` looks at
+chain and invariants too. Each is answered with ``{"seconds": …, "entries": …}``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from storage.journal import Journal
 
 
 def rebuilt(config: Config) -> int:
-    """What a process does before it starts its actors; returns how many entries there were."""
+    """The states of all actors; returns how many entries there were."""
     database = open_readonly(config.storage_url)
     try:
         name = the_wallet(config).name

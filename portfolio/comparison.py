@@ -59,10 +59,9 @@ def _logged_cash(fill: UnprovenFill, log: SettledFill) -> int:
 
 def examine(token: TokenImage, balance_micro: int, block_time_ms: int, settle_window_ms: int) -> TokenExam:
     """Compare ``token`` with its balance at a block of ``block_time_ms``."""
-    settled_long_ago = block_time_ms - settle_window_ms
-    required = [fill for fill in token.unproven if overdue(fill, settled_long_ago)]
+    required = [fill for fill in token.unproven if overdue(fill, block_time_ms, settle_window_ms)]
     optional = sorted(
-        (fill for fill in token.unproven if not overdue(fill, settled_long_ago)),
+        (fill for fill in token.unproven if not overdue(fill, block_time_ms, settle_window_ms)),
         key=lambda fill: (not fill.confirmed, fill.matched_at_ms, fill.trade_id, fill.order_id),
     )
     target = balance_micro - token.proven_micro - sum(fill.shares_micro for fill in required)
@@ -91,9 +90,10 @@ def _readings(token: TokenImage) -> Iterator[tuple[int, tuple[UnprovenFill, ...]
     yield from ((0, (fill,)) for fill in token.expired)
 
 
-def overdue(fill: UnprovenFill, settled_long_ago_ms: int) -> bool:
-    """Whether a balance must have the fill: confirmed, and both that and its match older than the settling window."""
-    return fill.confirmed and max(fill.matched_at_ms, fill.settled_at_ms) <= settled_long_ago_ms
+def overdue(fill: UnprovenFill, block_time_ms: int, settle_window_ms: int) -> bool:
+    """Whether a balance at that block must have the fill: confirmed by then, and matched longer ago than the window."""
+    long_ago = fill.matched_at_ms <= block_time_ms - settle_window_ms
+    return fill.confirmed and long_ago and fill.settled_at_ms <= block_time_ms
 
 
 def _exam(

@@ -94,7 +94,7 @@ def with_settled(
     A token is not exact where a log of an own order fits no trade that was seen (an order's figure may be ahead of its
     trades, D-03), nor where a fill that must have settled is in no log.
     """
-    must_ms = chain.block_time_ms - settle_window_ms
+    window = (chain.block_time_ms, settle_window_ms)
     live = {order.order_id for order in image.orders}
     settled: list[SettledFill] = []
     exact: list[str] = []
@@ -105,7 +105,7 @@ def with_settled(
         found = [(fill, log) for log in mine if (fill := _filled(open_fills, log)) is not None]
         settled.extend(_settled(fill, log) for fill, log in found)
         shown = [fill for fill, _ in found]
-        missing = any(overdue(fill, must_ms) and fill not in shown for fill in token.unproven)
+        missing = any(overdue(fill, *window) and fill not in shown for fill in token.unproven)
         if len(shown) == len(mine) and not missing:
             exact.append(token.token_id)
     return msgspec.structs.replace(chain, settled=tuple(settled), exact=tuple(exact))

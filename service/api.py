@@ -58,7 +58,7 @@ class ServiceApi(Protocol):
         ...
 
     def describe(self) -> dict[str, Any]:
-        """State of every actor, by address (``dump``)."""
+        """State of every actor, by address, and under ``journal`` the entry behind which all stood (``dump``)."""
         ...
 
     def health(self) -> HealthFacts:

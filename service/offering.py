@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import gevent
 import msgspec
-from gevent.event import AsyncResult
 
 from actors.board import ChainShown
 from actors.streaming import StreamShown
@@ -15,10 +13,9 @@ from messages.addresses import (
     coordinator_address,
     gate_address,
     ingest_address,
-    kind_of,
     market_address,
 )
-from messages.control import Answer, Backfill, Command, DescribeState, MarkExternal, RecordTrade, ResumeMarket
+from messages.control import Answer, Backfill, Command, MarkExternal, RecordTrade, ResumeMarket
 from messages.cycle import SyncAsked
 from portfolio.facts import Source
 from portfolio.gate import TradeGate, trade_gate
@@ -28,8 +25,9 @@ from portfolio.thresholds import CRITICAL_DRIFT_MICRO
 from service import pnl
 from service.api import Mark, ServiceUnavailable, SourceState
 from service.config import load
+from service.describing import Describing
 from service.health import HealthFacts
-from service.wiring import ANSWER_WITHIN_S, Wiring
+from service.wiring import ANSWER_WITHIN_S
 from storage.queries import Queries, ReportKind, Selection
 
 LOGS = Source.CHAIN_LOGS.value
@@ -38,7 +36,7 @@ BACKFILL_WITHIN_S = 600
 """Years of trades are thousands of pages."""
 
 
-class Offering(Wiring):
+class Offering(Describing):
     """Commands wait until what they did is durable (D-18); everything else is read from the board and the database."""
 
     def command(self, command: Command) -> Answer:
@@ -57,16 +55,6 @@ class Offering(Wiring):
         request_id, result = self._waiters.open()
         self._post.tell(address, msgspec.structs.replace(command, request_id=request_id))
         return self._wait(result, within_s)
-
-    def _wait(self, result: AsyncResult[Answer], within_s: int = ANSWER_WITHIN_S) -> Answer:
-        try:
-            answer = result.get(timeout=within_s)
-        except gevent.Timeout as timeout:
-            text = f"no answer within {within_s} s; look at the log of the service"
-            raise ServiceUnavailable(text) from timeout
-        if answer is None:
-            raise ServiceUnavailable("the process is stopping; ask again once it runs")
-        return answer
 
     def force_sync(self) -> dict[str, Any]:
         """A full cycle now, and what it wrote (S-19)."""
@@ -89,16 +77,6 @@ class Offering(Wiring):
             "settlement_reports": [row for row in settlements if row.get("cycle_id") == report.cycle_id],
             "issues": [row for row in issues if row.get("cycle_id") == report.cycle_id],
         }
-
-    def describe(self) -> dict[str, Any]:
-        """State of every actor that has any, by address."""
-        told = {}
-        for address in self._post.addresses:
-            if kind_of(address) in {"market", "coordinator", "ingest", "gate", "watcher"}:
-                request_id, result = self._waiters.open()
-                told[address] = result
-                self._post.tell(address, DescribeState(request_id=request_id))
-        return {str(address): msgspec.json.decode(self._wait(result).body) for address, result in told.items()}
 
     def health(self) -> HealthFacts:
         """What health is judged on."""

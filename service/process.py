@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 
-from actors.base import Ping
 from messages.addresses import (
     REPORTER,
     SUPERVISOR,
@@ -22,7 +21,6 @@ from messages.addresses import (
 )
 from portfolio.events import WalletDefined
 from service.offering import Offering
-from service.replay import rebuild
 from service.wiring import STOP_WITHIN_S, Outside
 from storage.journal import Journal
 from storage.lease import Leases
@@ -37,15 +35,19 @@ class Process(Offering):
     """One wallet's service. Implements ``service.api.ServiceApi``."""
 
     def start(self, *, cycles: bool = True, begin: bool = True) -> None:
-        """Take the lease, rebuild from the journal, start all actors, and begin the first cycle (S-14).
+        """Take the lease, rebuild from snapshot and journal, start all actors, and begin the first cycle (S-14).
 
         Without ``cycles`` only what obeys commands is started: nothing is read from outside. Without ``begin`` the
         first cycle is the one that ``force_sync`` asks for.
         """
         self._begin = begin
         leases = Leases(self._database)
-        self._ledger.hold(leases.acquire(self._wallet.name, self._config.service.bot_id, self._clock.now_ms()))
-        self._books = rebuild(self._wallet.name, Journal(self._database).read(self._wallet.name))
+        lease = leases.acquire(self._wallet.name, self._config.service.bot_id, self._clock.now_ms())
+        self._ledger.hold(lease)
+        for last in Journal(self._database).read(self._wallet.name, after_seq=lease.head_seq - 1):
+            self._stamps.begin(last.at_ms)
+        self._books = self._keeper.rebuilt()
+        self._keeper.begin(self._books)
         started = self._deciding() if cycles else self._deciding()[:-1]
         for address in (SUPERVISOR, WRITER, REPORTER, *((WATCHER,) if cycles else ()), *started):
             self._start_actor(address)
@@ -53,7 +55,8 @@ class Process(Offering):
         if cycles:
             self._tell_wallet()
         self._began()
-        self._log.info("started", wallet=self._wallet.name, entries=self._books.entries)
+        about = {"entries": self._books.entries, "snapshot": self._keeper.seq}
+        self._log.info("started", wallet=self._wallet.name, **about)
 
     def _began(self) -> None:
         """All actors run: from here on nothing is set up any more."""
@@ -84,6 +87,7 @@ class Process(Offering):
         """Stop in reverse: first who starts work, last who makes it durable; nothing decided is lost."""
         ours = {coordinator_address(self._wallet.name), ingest_address(self._wallet.name)}
         first = [address for address in reversed(self._post.addresses) if kind_of(address) in {"market", "gate"}]
+        self._keeper.close(STOP_WITHIN_S)
         for address in (WATCHER, *sorted(ours), *first):
             self._stop_actor(address)
         for address in (WRITER, REPORTER, WRITER):
@@ -94,11 +98,6 @@ class Process(Offering):
         self._database.close()
         gc.unfreeze()
         self._log.info("stopped", wallet=self._wallet.name)
-
-    def _settle(self, address: Address) -> None:
-        ref = self._post.ref(address)
-        if ref is not None and ref.is_alive():
-            self._system.runtime.handled(ref, Ping(), STOP_WITHIN_S)
 
     def _stop_actor(self, address: Address) -> None:
         ref = self._post.ref(address)

@@ -60,7 +60,7 @@ class Rebuilt:
 
     def __init__(self, name: str) -> None:
         """Nothing yet."""
-        self.books = Books(name)
+        self.books = Books(name, rows=True)
         self.last: EntryRef | None = None
         self._rows: dict[Kind, dict[Key, Outcome]] = {kind: {} for kind in TABLES}
         self._written: dict[tuple[Kind, Key], EntryRef] = {}

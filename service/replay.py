@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
+
+import msgspec
 
 from actors.readings import IngestState, advance
-from messages.addresses import Address, coordinator_address, gate_address, kind_of, market_of
+from messages.addresses import Address, coordinator_address, gate_address, ingest_address, kind_of, market_of
 from messages.codec import CodecError, decode
 from messages.ledger import JournalEntry
 from portfolio import gate, market, wallet
@@ -32,10 +34,25 @@ class ReplayFailed(ServiceError):
     """The journal cannot be replayed; the text says at which entry and what to do."""
 
 
+class Span(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What of books belongs to no actor alone, as it stands between two entries."""
+
+    entries: int
+    interrupted: tuple[str, int] | None
+    results: tuple[ViewResult, ...]
+    unjudged: tuple[DriftFound, ...]
+    reconciled_block: int | None
+
+
+State: TypeAlias = MarketState | WalletState | GateState | IngestState
+
+
 class Books:
     """All states of one wallet, by address."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, rows: bool = False) -> None:
+        """Nothing yet. Only with ``rows`` are all rows of markets made: states are the same without, and quicker."""
+        self._rows = rows
         self.wallet = WalletState(wallet=name)
         self.ingest = IngestState(wallet=name)
         self.gate = GateState(wallet=name)
@@ -63,16 +80,23 @@ class Books:
         return tuple(told)
 
     def apply(self, entry: JournalEntry) -> tuple[Outcome, ...]:
-        """Apply one entry; returns the rows that it gave when it was decided.
+        """Apply one entry; returns the rows that it gave when it was decided, all of them where they are made.
 
         Raises:
             ReplayFailed: an address or event that this version does not know.
         """
-        event: Any = self._event(entry)
+        try:
+            event: Any = decode(entry.payload, entry.kind, entry.schema)
+        except CodecError as error:
+            raise ReplayFailed(f"entry {entry.seq} of {entry.stream} cannot be replayed: {error}") from error
         self.entries += 1
+        known = self.markets.get(entry.address)
+        if known is not None:
+            return self._tell_market(event, entry, known)
         match kind_of(entry.address):
             case "market":
-                return self._tell_market(event, entry)
+                new = MarketState(wallet=self.wallet.wallet, market_id=market_of(entry.address))
+                return self._tell_market(event, entry, new)
             case "coordinator":
                 if isinstance(event, CycleClosed):
                     self._close(event)
@@ -93,20 +117,10 @@ class Books:
                 text = f"entry {entry.seq} of {entry.stream} is for {entry.address}, which this version does not know"
                 raise ReplayFailed(text)
 
-    @staticmethod
-    def _event(entry: JournalEntry) -> Event:
-        try:
-            return decode(entry.payload, entry.kind, entry.schema)
-        except CodecError as error:
-            raise ReplayFailed(f"entry {entry.seq} of {entry.stream} cannot be replayed: {error}") from error
-
-    def _tell_market(self, event: Any, entry: JournalEntry) -> tuple[Outcome, ...]:
-        state = self.markets.get(entry.address)
-        if state is None:
-            state = MarketState(wallet=self.wallet.wallet, market_id=market_of(entry.address))
-        step = market.transition(state, event, entry.at_ms)
+    def _tell_market(self, event: Any, entry: JournalEntry, state: MarketState) -> tuple[Outcome, ...]:
+        step = market.transition(state, event, entry.at_ms, rows=self._rows)
         self.markets[entry.address] = step.state
-        if isinstance(event, ExternalView):
+        if type(event) is ExternalView:
             self._viewed(event, step.result)
         return step.rows
 
@@ -128,14 +142,56 @@ class Books:
                 [result], view.synced_at_ms, view.cycle_id, onchain_reconciled=view.chain is not None
             )
 
+    def states(self) -> Mapping[str, State]:
+        """Every state, by address, in the order of addresses; a market that nothing changed yet has none."""
+        name = self.wallet.wallet
+        found: dict[str, State] = {
+            **{address: state for address, state in self.markets.items() if state.version},
+            coordinator_address(name): self.wallet,
+            ingest_address(name): self.ingest,
+            gate_address(name): self.gate,
+        }
+        return dict(sorted(found.items()))
+
     def digests(self) -> Mapping[str, str]:
         """Digest of every state, by address."""
-        found = {address: digest(state) for address, state in self.markets.items()}
-        name = self.wallet.wallet
-        found[f"coordinator:{name}"] = digest(self.wallet)
-        found[f"ingest:{name}"] = digest(self.ingest)
-        found[f"gate:{name}"] = digest(self.gate)
-        return dict(sorted(found.items()))
+        return {address: digest(state) for address, state in self.states().items()}
+
+    @property
+    def span(self) -> Span:
+        """What belongs to no actor alone."""
+        return Span(
+            entries=self.entries,
+            interrupted=self.interrupted,
+            results=tuple(self._results),
+            unjudged=tuple(self._unjudged),
+            reconciled_block=self.reconciled_block,
+        )
+
+    def put(self, address: str, state: State) -> None:
+        """Take an actor's state over."""
+        match state:
+            case WalletState():
+                self.wallet = state
+            case IngestState():
+                self.ingest = state
+            case GateState():
+                self.gate = state
+            case _:
+                self.markets[address] = state
+
+    def go_on_from(self, span: Span) -> None:
+        """Take over what belongs to no actor alone."""
+        self.entries = span.entries
+        self.interrupted = span.interrupted
+        self._results = list(span.results)
+        self._unjudged = list(span.unjudged)
+        self.reconciled_block = span.reconciled_block
+
+
+def digest_of(digests: Mapping[str, str]) -> str:
+    """One digest of those of all states, in the order of addresses (D-20)."""
+    return digest(tuple(sorted(digests.items())))
 
 
 def rebuild(name: str, entries: Iterable[JournalEntry]) -> Books:

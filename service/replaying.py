@@ -14,13 +14,12 @@ import msgspec
 from messages.ledger import JournalEntry
 from portfolio.images import image_of
 from portfolio.outcomes import AdjustmentRow, FillRow, MarketRow, OrderRow, PositionRow
-from portfolio.state import digest
 from portfolio.units import format_micro
 from service.config import Config
 from service.errors import ServiceError
 from service.one_wallet import the_wallet
 from service.rebuilt import Difference, Rebuilt, differences, digests, keyed, state_digest
-from service.replay import uncollected
+from service.replay import digest_of, uncollected
 from storage.database import open_readonly
 from storage.journal import Journal, import_lines
 from storage.stored import TABLES, as_stored, stored_state
@@ -130,7 +129,7 @@ def _document(rebuilt: Rebuilt, shown: tuple[str, str | None], broken_at: int | 
         "equal": stored is None or made == stored,
         "entries": rebuilt.books.entries,
         "chain_broken_at": broken_at,
-        "state_digest": digest(tuple(states.items())),
+        "state_digest": digest_of(states),
         "states": msgspec.to_builtins(states),
     }
 

@@ -1,4 +1,4 @@
-"""``verify``: the journal's chain, the state that it gives, and every invariant of the books (X-12, L-20, L-21)."""
+"""``verify``: the journal's chain, the state that it gives, its snapshots, and every invariant (X-12, L-20, L-21)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from service.one_wallet import the_wallet
 from service.rebuilt import Rebuilt, differences, digests, keyed
 from service.replay import ReplayFailed, uncollected
 from service.replaying import Record, Watch, listed, nobody, told
+from service.snapshots_checked import Checked, SnapshotCheck
 from service.verify_books import BY_CYCLE, Audit, Finding
 from storage.damage import ChainCheck, Damage, check_chain
 from storage.database import Database, open_readonly
@@ -34,7 +35,7 @@ def verify(config: Config, watch: Watch = nobody) -> dict[str, Any]:
     database = open_readonly(config.storage_url)
     try:
         stored = stored_state(database, name)
-        check = _Check(name, stored.head_seq, watch)
+        check = _Check(name, stored.head_seq, watch, SnapshotCheck(database, name))
         with uncollected():
             chain = check_chain(database, name, check.take)
         check.close(config.sync.settle_window_ms, database)
@@ -43,7 +44,13 @@ def verify(config: Config, watch: Watch = nobody) -> dict[str, Any]:
     state = _state(check, stored, chain)
     findings = check.audit.findings()
     halted = {one.market_id: one.halted for one in check.rebuilt.books.markets.values() if one.halted}
-    problems = [*_chain_problems(chain), *_state_problems(state), *_book_problems(findings, halted)]
+    snapshots = check.snapshots.found
+    problems = [
+        *_chain_problems(chain),
+        *_state_problems(state),
+        *_snapshot_problems(snapshots),
+        *_book_problems(findings, halted),
+    ]
     return {
         "wallet": name,
         "ok": not problems,
@@ -55,6 +62,7 @@ def verify(config: Config, watch: Watch = nobody) -> dict[str, Any]:
             "complete": chain.complete,
         },
         "state": state,
+        "snapshots": [msgspec.to_builtins(one) for one in snapshots],
         "invariants": [*(_shown(one) for one in findings), *_left_to_the_cycle()],
         "halted": halted,
         "problems": problems,
@@ -64,8 +72,9 @@ def verify(config: Config, watch: Watch = nobody) -> dict[str, Any]:
 class _Check:
     """Replays the sound part of the journal while its chain is walked: one reading for both."""
 
-    def __init__(self, name: str, end_seq: int, watch: Watch) -> None:
+    def __init__(self, name: str, end_seq: int, watch: Watch, snapshots: SnapshotCheck) -> None:
         self.rebuilt = Rebuilt(name)
+        self.snapshots = snapshots
         self.audit = Audit()
         self.failed = ""
         self._end_seq = end_seq
@@ -80,9 +89,12 @@ class _Check:
             self.audit.hear(self.rebuilt.apply(entry))
         except ReplayFailed as error:
             self.failed = str(error)
+        else:
+            self.snapshots.take(entry, self.rebuilt.books)
 
     def close(self, settle_window_ms: int, database: Database) -> None:
         """Check the books at the end, and what is stored of P&L by itself."""
+        self.snapshots.close()
         last = self.rebuilt.last
         self.audit.close(self.rebuilt.books, last.at_ms if last is not None else 0, settle_window_ms)
         name = self.rebuilt.books.wallet.wallet
@@ -155,6 +167,10 @@ def _state_problems(state: Record) -> Iterator[str]:
     more = state["difference_count"] - len(state["differences"])
     if more:
         yield f"and {more} more differences between stored state and journal"
+
+
+def _snapshot_problems(snapshots: Iterable[Checked]) -> Iterator[str]:
+    yield from (f"snapshot of entry {one.seq}: {one.detail}" for one in snapshots if one.sound is False)
 
 
 def _book_problems(findings: Iterable[Finding], halted: dict[str, str]) -> Iterator[str]:

@@ -5,7 +5,8 @@ What needs a balance at a block or a collateral to compare with is checked by ea
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 import msgspec
 
@@ -42,6 +43,7 @@ _OF_POSITION = (
     InvariantId.NOTHING_HELD_NO_BASIS,
 )
 _OF_FOLD = (InvariantId.PNL_IS_SUM, InvariantId.SHARES_ARE_SUM)
+_NOTHING: Mapping[str, MarketState] = MappingProxyType({})
 _OF_FILL = (InvariantId.PRICE_IN_BOUNDS, InvariantId.VALUE_IS_PRICE_TIMES_SIZE)
 
 
@@ -71,12 +73,18 @@ class Audit:
                 self._note((InvariantId.MATCHED_NEVER_FALLS,), found)
                 self._matched[row.order_id] = row.size_matched_micro
 
-    def close(self, books: Books, now_ms: int, settle_window_ms: int) -> None:
-        """Check the books as they stand at ``now_ms``, which is the time of the last entry."""
-        for state in books.markets.values():
-            self._positions(state)
-            self._entries(state)
-            self._orders(state)
+    def close(
+        self, books: Books, now_ms: int, settle_window_ms: int, before: Mapping[str, MarketState] = _NOTHING
+    ) -> None:
+        """Check the books as they stand at ``now_ms``, which is the time of the last entry.
+
+        ``before`` are states that were found sound, by address; one that is still the same is so still.
+        """
+        for address, state in books.markets.items():
+            if before.get(address) is not state:
+                self._positions(state)
+                self._entries(state)
+                self._orders(state)
             self._shortfalls(state, now_ms, settle_window_ms)
         self._unique(books)
 

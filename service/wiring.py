@@ -35,12 +35,12 @@ from messages.control import Answer
 from portfolio.events import GateConfigured
 from portfolio.state import MarketState
 from portfolio.views import ViewPolicy
-from service.clock import SystemClock
+from service.clock import SteadyClock, SystemClock
 from service.config import Config, polymarket_settings, token_book
+from service.keeping import EVERY, Keeper
 from service.one_wallet import the_wallet
-from service.replay import Books, rebuild
+from service.replay import Books
 from storage.database import Database
-from storage.journal import Journal
 from storage.ledger import Ledger
 from storage.outbox import Outbox
 
@@ -64,10 +64,14 @@ class Outside(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ground(msgspec.Struct, frozen=True, kw_only=True):
-    """What the actors run on; a simulation brings a clock and a scheduler of its own."""
+    """What the actors run on; a simulation brings a clock and a scheduler of its own, and snapshots of short journals.
+
+    ``snapshot_every``: entries after which a snapshot is made.
+    """
 
     clock: Clock
     runtime: Runtime
+    snapshot_every: int = EVERY
 
 
 class Waiters:
@@ -107,13 +111,16 @@ class Wiring:
         self._clock = ground.clock
         self._board = Board()
         self._post = Post()
-        self._system = System(clock=self._clock, post=self._post, runtime=ground.runtime)
+        self._stamps = SteadyClock(self._clock)
+        self._system = System(clock=self._stamps, post=self._post, runtime=ground.runtime)
         self._waiters = Waiters()
         self._log = structlog.get_logger(__name__)
         self._ledger = Ledger(database)
         self._outbox = Outbox(database)
         self._wallet = the_wallet(config)
         self._books = Books(self._wallet.name)
+        name, every = self._wallet.name, ground.snapshot_every
+        self._keeper = Keeper(name, database, self._system, lambda: self._ledger.head(name), every)
         self._begin = True
         self._stream: UserStream | None = None
         self.ended = Event()
@@ -214,7 +221,7 @@ class Wiring:
         writer = self._post.ref(WRITER)
         if writer is not None:
             self._system.runtime.handled(writer, Ping(), ANSWER_WITHIN_S)
-        self._books = rebuild(self._wallet.name, Journal(self._database).read(self._wallet.name))
+        self._books = self._keeper.rebuilt()
         self._start_actor(address)
         for told, event in self._books.recovery():
             if told == address:

@@ -166,15 +166,15 @@ class _Walk:
             self._note(self.head_seq + 1, Part.HEAD, "head_seq", detail)
 
     def _rows(self, query: Any) -> list[SqlRow]:
-        return self._database.read(lambda reader: _fetched(reader, query))
+        return self._database.read(lambda reader: fetched(reader, query))
 
 
 def _ends(reader: pw.Database, stream: str) -> tuple[int, str, int]:
     """The lease's head, and the number of the last entry, at one moment."""
-    heads = _fetched(reader, Leases.select(Leases.head_seq, Leases.head_hash).where(Leases.stream == stream))
+    heads = fetched(reader, Leases.select(Leases.head_seq, Leases.head_hash).where(Leases.stream == stream))
     last = Table.select(pw.fn.MAX(Table.seq)).where(Table.stream == stream)
     head_seq, head_hash = next(iter(heads), (0, GENESIS_HASH))
-    (last_seq,) = next(iter(_fetched(reader, last)), (0,))
+    (last_seq,) = next(iter(fetched(reader, last)), (0,))
     return int(head_seq), str(head_hash), int(last_seq or 0)
 
 
@@ -183,15 +183,15 @@ def _raw_entries(database: Database, stream: str, head_seq: int) -> Iterator[Jou
     while True:
         chosen = (Table.stream == stream) & (Table.seq > after_seq) & (Table.seq <= head_seq)
         query = Table.select().where(chosen).order_by(Table.seq).limit(BATCH_ENTRIES)
-        batch = [_entry(row) for row in database.read(functools.partial(_fetched, query=query))]
+        batch = [_entry(row) for row in database.read(functools.partial(fetched, query=query))]
         yield from batch
         if len(batch) < BATCH_ENTRIES:
             return
         after_seq = batch[-1].seq
 
 
-def _fetched(reader: pw.Database, query: Any) -> list[SqlRow]:
-    """As the driver gives it; text that is no UTF-8 any more must not end the walk."""
+def fetched(reader: pw.Database, query: Any) -> list[SqlRow]:
+    """As the driver gives it; text that is no UTF-8 any more must not end the walk (it has surrogates then)."""
     with _any_text(cast("Any", reader).connection()):
         return list(raw_rows(reader, query))
 

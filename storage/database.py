@@ -15,7 +15,7 @@ import sys
 import threading
 import urllib.parse
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar, cast
 
 import peewee as pw
@@ -90,8 +90,10 @@ class Database:
     ``connection`` is the writer's raw connection, None when opened for reading; tests put a failing one in its place.
     """
 
-    def __init__(self, location: Location, writer: pw.Database | None, lock: FileLock | None) -> None:
-        """Takes over an open writer and its lock, both None for reading only."""
+    def __init__(
+        self, location: Location, writer: pw.Database | None, lock: FileLock | None, *, threads: bool = True
+    ) -> None:
+        """Takes over an open writer and its lock, both None for reading only; see ``open_database`` for ``threads``."""
         self.location = location
         self.dialect: Dialect = Sqlite() if isinstance(location, SqliteFile) else Postgres()
         self.connection: Any = None if writer is None else _raw(writer)
@@ -99,7 +101,7 @@ class Database:
         self._lock = lock
         self._idle: deque[pw.Database] = deque()
         self._turn = threading.BoundedSemaphore(READERS_MAX)
-        self._pool = _thread_pool() if isinstance(location, SqliteFile) else None
+        self._pool = _thread_pool() if threads and isinstance(location, SqliteFile) else None
         self._writing = _native_lock() if self._pool is not None else threading.Lock()
         self._broken = False
         self._closed = False
@@ -114,6 +116,12 @@ class Database:
         self._require_open()
         with self._turn:
             return self._off_hub(lambda: self._read(work))
+
+    def rows(self, reader: pw.Database, sql: str, values: Sequence[Any]) -> Iterable[SqlRow]:
+        """The rows of a query with ``?`` for each value, as the driver gives them, within a ``read``."""
+        cursor = _raw(reader).cursor()
+        self.dialect.execute(cursor, sql, values)
+        return cast("Iterable[SqlRow]", cursor)
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         """Run ``work`` in one transaction of the owner; committed and on disk when this returns, or nothing of it is.
@@ -198,11 +206,12 @@ def _caught(work: Callable[[], T]) -> tuple[T | None, BaseException | None]:
         return None, error
 
 
-def open_database(url: str, *, owner: str, now_ms: int) -> Database:
+def open_database(url: str, *, owner: str, now_ms: int, threads: bool = True) -> Database:
     """Open as the owner: take the lock, make missing schema changes, connect to write (D-22).
 
-    ``owner`` says to others who has it (``lock.describe_process``). Raises UnsupportedUrl, LeaseHeld when another
-    process has it, SchemaTooNew, DatabaseUnavailable.
+    ``owner`` says to others who has it (``lock.describe_process``). ``threads`` False: SQLite runs in the caller's
+    thread under gevent too, for a process in which nobody else waits meanwhile. Raises UnsupportedUrl, LeaseHeld when
+    another process has it, SchemaTooNew, DatabaseUnavailable.
     """
     location = parse_url(url)
     lock = _lock_file(location, owner, now_ms)
@@ -218,7 +227,7 @@ def open_database(url: str, *, owner: str, now_ms: int) -> Database:
         if lock is not None:
             lock.release()
         raise
-    return Database(location, writer, lock)
+    return Database(location, writer, lock, threads=threads)
 
 
 def open_readonly(url: str) -> Database:

@@ -14,7 +14,7 @@ import peewee as pw
 
 from messages.ledger import GENESIS_HASH, JournalEntry, entry_hash
 from storage.database import Database
-from storage.dialect import SqlRow
+from storage.dialect import SqlRow, quote
 from storage.errors import ChainBroken, StorageError
 from storage.tables import Journal as Table
 from storage.tables import Leases
@@ -101,11 +101,9 @@ class Journal:
         return (_to_line(entry) for entry in self.read(stream))
 
     def _batch(self, stream: str, after_seq: int, size: int, address: str | None) -> list[JournalEntry]:
-        chosen = (Table.stream == stream) & (Table.seq > after_seq)
-        if address is not None:
-            chosen &= Table.address == address
-        query = Table.select(*_COLUMNS).where(chosen).order_by(Table.seq).limit(size)
-        return self._database.read(lambda reader: [_entry(row) for row in raw_rows(reader, query)])
+        sql = _PAGE if address is None else _PAGE_OF_ADDRESS
+        values = (stream, after_seq, size) if address is None else (stream, after_seq, address, size)
+        return self._database.read(lambda reader: [_entry(row) for row in self._database.rows(reader, sql, values)])
 
 
 def import_lines(lines: Iterable[bytes]) -> Iterator[JournalEntry]:
@@ -164,7 +162,13 @@ def _ends(reader: pw.Database, stream: str) -> tuple[int, str, int]:
     return int(head_seq), str(head_hash), int(last_seq)
 
 
-_COLUMNS = tuple(getattr(Table, name) for name in JournalEntry.__struct_fields__)
+_SELECT = f"SELECT {quote(*JournalEntry.__struct_fields__)} FROM {quote(Table._meta.table_name)}"  # noqa: S608, SLF001 - names of ours
+_WHERE = f"WHERE {quote('stream')} = ? AND {quote('seq')} > ?"
+_ORDER = f"ORDER BY {quote('seq')} LIMIT ?"
+_PAGE = f"{_SELECT} {_WHERE} {_ORDER}"
+"""Written once and by hand: peewee takes longer to write a query than SQLite takes to answer this one."""
+
+_PAGE_OF_ADDRESS = f"{_SELECT} {_WHERE} AND {quote('address')} = ? {_ORDER}"
 
 
 def raw_rows(reader: pw.Database, query: Any) -> Iterable[SqlRow]:
@@ -176,7 +180,7 @@ def raw_rows(reader: pw.Database, query: Any) -> Iterable[SqlRow]:
 
 
 def _entry(row: SqlRow) -> JournalEntry:
-    """In the order of ``_COLUMNS``."""
+    """In the order of its fields."""
     return JournalEntry(
         stream=row[0],
         seq=row[1],

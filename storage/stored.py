@@ -12,8 +12,7 @@ from portfolio import outcomes
 from portfolio.outcomes import Outcome
 from storage import tables
 from storage.database import Database
-from storage.dialect import OnConflict, SqlRow
-from storage.journal import raw_rows
+from storage.dialect import OnConflict, SqlRow, quote
 from storage.projections import PROJECTIONS
 
 STATE: tuple[type[msgspec.Struct], ...] = (
@@ -73,24 +72,24 @@ def as_stored(row: Outcome) -> SqlRow:
 
 def stored_state(database: Database, wallet: str) -> StoredState:
     """All rows of the wallet's state, at one moment."""
-    return database.read(lambda reader: _stored_state(reader, wallet))
+    return database.read(lambda reader: _stored_state(database, reader, wallet))
 
 
-def _stored_state(reader: pw.Database, wallet: str) -> StoredState:
+def _stored_state(database: Database, reader: pw.Database, wallet: str) -> StoredState:
     heads = tables.Leases.select(tables.Leases.head_seq).where(tables.Leases.stream == wallet).tuples()
     (head_seq,) = next(iter(heads.execute(reader)), (0,))
     return StoredState(
         head_seq=int(head_seq),
-        rows={kind: list(_rows(reader, wallet, table)) for kind, table in TABLES.items()},
+        rows={kind: list(_rows(database, reader, wallet, table)) for kind, table in TABLES.items()},
     )
 
 
-def _rows(reader: pw.Database, wallet: str, table: StateTable) -> Iterator[SqlRow]:
+def _rows(database: Database, reader: pw.Database, wallet: str, table: StateTable) -> Iterator[SqlRow]:
     """As the driver gives them, but for truth values, which SQLite keeps as numbers."""
     model = _MODELS[table.name]
-    query = model.select().where(model.wallet == wallet)
+    sql = f"SELECT {quote(*table.columns)} FROM {quote(table.name)} WHERE {quote('wallet')} = ?"  # noqa: S608 - names of ours
     truths = [n for n, name in enumerate(table.columns) if isinstance(model._meta.fields[name], pw.BooleanField)]  # noqa: SLF001
-    for row in raw_rows(reader, query):
+    for row in database.rows(reader, sql, (wallet,)):
         yield _with_truths(row, truths) if truths else tuple(row)
 
 

@@ -381,6 +381,3 @@ PUBLIC: tuple[type[Row], ...] = (
     Leases,
 )
 """The tables that others may read, in the order of the interface."""
-
-INTERNAL: tuple[type[Row], ...] = (Outbox,)
-"""Tables that promise nothing."""

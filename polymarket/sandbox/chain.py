@@ -11,10 +11,11 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
-import rlp  # type: ignore[import-untyped]  # no stubs exist; one call
 from eth_utils.crypto import keccak
+from rlp.codec import encode_raw  # type: ignore[import-untyped]  # no stubs exist; one call
 
 from polymarket.sandbox import addresses
 from polymarket.sandbox.logs import GAS_PAID, Log
@@ -215,7 +216,7 @@ class Chain:
         header = _header(parent, contents, self.building, timestamp_s)
         block = Block(
             number=self.building,
-            hash="0x" + keccak(rlp.encode(list(header))).hex(),
+            hash="0x" + keccak(encode_raw(header)).hex(),
             parent_hash=parent,
             timestamp_s=timestamp_s,
             transactions=transactions,
@@ -300,14 +301,14 @@ def _gas_log(sent: Transaction) -> Log:
 
 def _header(parent: str, contents: _Contents, number: int, timestamp_s: int) -> tuple[bytes, ...]:
     """The sixteen RLP fields of a header, in order."""
-    transactions_root = keccak("".join(contents.transactions).encode())
+    transactions_root, receipts_root = _roots(contents.transactions)
     return (
         bytes.fromhex(parent[2:]),
         _EMPTY_UNCLES,
         bytes.fromhex(addresses.VAULT[2:]),
         contents.state_root,
         transactions_root,
-        keccak(transactions_root),
+        receipts_root,
         contents.bloom,
         _integer(1),
         _integer(number),
@@ -319,6 +320,13 @@ def _header(parent: str, contents: _Contents, number: int, timestamp_s: int) -> 
         b"\0" * 8,
         _integer(_BASE_FEE),
     )
+
+
+@lru_cache(maxsize=8)  # most blocks hold nothing
+def _roots(transactions: tuple[str, ...]) -> tuple[bytes, bytes]:
+    """What stands for the roots of transactions and receipts."""
+    root = keccak("".join(transactions).encode())
+    return root, keccak(root)
 
 
 def _integer(value: int) -> bytes:

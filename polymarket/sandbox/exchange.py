@@ -6,6 +6,7 @@ is immediate; settlement on the chain is the world's business.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -69,9 +70,10 @@ class Exchange:
         """Live orders of everybody who trades for that address, the oldest first."""
         return self._resting.of_address(address)
 
-    def trades_of(self, address: str) -> list[Trade]:
-        """Every trade that the address has a part in, the oldest first."""
-        return list(self._trades_of.get(address, ()))
+    def trades_of(self, address: str, after_s: int = 0) -> list[Trade]:
+        """Every trade that the address has a part in, matched in a later second than that one; the oldest first."""
+        trades = self._trades_of.get(address, [])
+        return trades[bisect_right(trades, after_s, key=lambda trade: trade.matched_s) :]
 
     def place(
         self,

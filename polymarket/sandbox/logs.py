@@ -61,13 +61,14 @@ GAS_PAID = event("LogFeeTransfer(address*,address*,address*,uint256,uint256,uint
 class Log:
     """What a contract said: its address, the event, and a value for each of the event's arguments in their order."""
 
-    __slots__ = ("_topics", "address", "event", "values")
+    __slots__ = ("_data", "_topics", "address", "event", "values")
 
     def __init__(self, address: str, kind: Event, *values: Value) -> None:
         self.address = address.lower()
         self.event = kind
         self.values = values
         self._topics: tuple[str, ...] | None = None
+        self._data: str | None = None
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -80,9 +81,12 @@ class Log:
     @property
     def data(self) -> str:
         """The other arguments, ABI-encoded."""
-        rows = zip(self.event.types, self.values, self.event.indexed, strict=True)
-        plain = [(name, value) for name, value, indexed in rows if not indexed]
-        return "0x" + encode([name for name, _ in plain], [_encodable(name, value) for name, value in plain]).hex()
+        if self._data is None:
+            rows = zip(self.event.types, self.values, self.event.indexed, strict=True)
+            plain = [(name, value) for name, value, indexed in rows if not indexed]
+            encoded = encode([name for name, _ in plain], [_encodable(name, value) for name, value in plain])
+            self._data = "0x" + encoded.hex()
+        return self._data
 
 
 def _word(value: Value) -> str:

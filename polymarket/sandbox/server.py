@@ -6,20 +6,23 @@ each one.
 
 from __future__ import annotations
 
-import logging
 import signal
 import socket
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from http.client import responses
 from typing import Any
+from urllib.parse import parse_qsl
 
 import gevent
 from gevent.pywsgi import WSGIHandler, WSGIServer
 
-from polymarket.sandbox.application import build_application
+from polymarket.sandbox.application import Apis
 from polymarket.sandbox.options import ServerOptions, WorldOptions
-from polymarket.sandbox.server_channel import UserChannel
+from polymarket.sandbox.server_channel import Environ, UserChannel
 from polymarket.sandbox.server_control import ControlApi
-from polymarket.sandbox.server_faults import Application, Environ, FaultGate
+from polymarket.sandbox.server_faults import FaultGate
+from polymarket.sandbox.server_request import Answer, Application, Arguments, Request
 from polymarket.sandbox.server_state import USER_CHANNEL, Sandbox
 
 _TICKS_PER_BLOCK = 4
@@ -33,11 +36,10 @@ class SandboxServer:
         self.sandbox = Sandbox(world, options)
         self.channel = UserChannel(self.sandbox)
         control = ControlApi(self.sandbox, self.channel, self.set_latency)
-        apis = build_application(self.sandbox, self.channel.flush, {"control": control.routes()})
-        routed = _routed(self.channel, apis)
-        self._gate = FaultGate(routed, self.sandbox.board, options.latency_ms)
+        apis = Apis(self.sandbox, self.channel.flush, {"control": control.routes()})
+        self._gate = FaultGate(_beside_the_channel(apis), self.sandbox.board, options.latency_ms)
         log = "default" if options.log else None
-        self._server = WSGIServer((options.host, options.port), self._gate, log=log, handler_class=_Handler)
+        self._server = WSGIServer((options.host, options.port), self._serve, log=log, handler_class=_Handler)
         self._ticker: gevent.Greenlet[..., Any] | None = None
 
     def start(self) -> dict[str, Any]:
@@ -61,6 +63,15 @@ class SandboxServer:
     def set_latency(self, latency_ms: int) -> None:
         """Let every answer take that much longer from now on."""
         self._gate.latency_ms = latency_ms
+
+    def _serve(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """The WSGI application. pywsgi closes a connection without an answer where it meets a broken pipe."""
+        answer = self._gate(_request(environ))
+        if answer.status == HTTPStatus.SWITCHING_PROTOCOLS:
+            return self.channel(environ, start_response)
+        headers = [*answer.headers.items(), ("content-length", str(len(answer.body)))]
+        start_response(f"{answer.status} {responses.get(answer.status, '')}", headers)
+        return [answer.body]
 
     def _tick(self) -> None:
         """Blocks come in time, also while nobody asks."""
@@ -92,19 +103,29 @@ class _Handler(WSGIHandler):
 def run(world: WorldOptions, options: ServerOptions, ready: Callable[[dict[str, Any]], None]) -> None:
     """Serve until SIGTERM or SIGINT; ``ready`` is told what a client needs to know."""
     server = SandboxServer(world, options)
-    if not options.log:
-        logging.getLogger("werkzeug").setLevel(logging.ERROR)
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, server.stop)
     ready(server.start())
     server.serve_forever()
 
 
-def _routed(channel: UserChannel, apis: Application) -> Application:
-    """The user channel beside the APIs; Flask knows no WebSocket."""
+def _beside_the_channel(apis: Application) -> Application:
+    """The APIs, and the gate's leave to speak on the user channel, which is no answer."""
 
-    def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        answers = channel if environ["PATH_INFO"] == USER_CHANNEL else apis
-        return answers(environ, start_response)
+    def application(request: Request) -> Answer:
+        if request.path == USER_CHANNEL:
+            return Answer(status=HTTPStatus.SWITCHING_PROTOCOLS, headers={"content-type": ""}, body=b"")
+        return apis(request)
 
     return application
+
+
+def _request(environ: Environ) -> Request:
+    """A request as it came in."""
+    return Request(
+        method=environ["REQUEST_METHOD"],
+        path=environ["PATH_INFO"],
+        args=Arguments(parse_qsl(environ["QUERY_STRING"], keep_blank_values=True)),
+        headers={name.removeprefix("HTTP_"): value for name, value in environ.items() if name.startswith("HTTP_")},
+        body=b"" if "HTTP_UPGRADE" in environ else environ["wsgi.input"].read(),  # what follows an upgrade is no body
+    )

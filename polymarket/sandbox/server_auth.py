@@ -17,9 +17,9 @@ from eth_keys.datatypes import Signature
 from eth_keys.exceptions import BadSignature
 from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
-from flask import Request
 
 from polymarket.sandbox import addresses
+from polymarket.sandbox.server_request import Request
 from polymarket.sandbox.server_state import Sandbox
 from polymarket.sandbox.trading import Party
 
@@ -50,7 +50,7 @@ def authenticate(sandbox: Sandbox, request: Request, path: str) -> Party:
     if headers.get("POLY_ADDRESS", "").lower() != sandbox.world.wallet.signer_address.lower():
         raise UnauthorizedError("Unauthorized/Invalid api key")
     _require_fresh(sandbox, timestamp)
-    body = request.get_data(as_text=True)
+    body = request.body.decode()
     message = f"{timestamp}{request.method}{path}{body}".encode()
     digest = hmac.new(base64.urlsafe_b64decode(credentials.secret), message, hashlib.sha256).digest()
     expected = base64.urlsafe_b64encode(digest).decode()

@@ -13,6 +13,7 @@ from eth_utils.crypto import keccak
 from polymarket import position_ids
 from polymarket.sandbox import addresses
 from polymarket.sandbox.chain import COIN, Block
+from polymarket.sandbox.encoding import encoded
 from polymarket.sandbox.markets import Event, Market
 from polymarket.sandbox.world import World
 
@@ -50,7 +51,7 @@ class Calls:
             arguments = _decoded(tuple(inputs), data[4:]) if inputs else ()
         except (DecodingError, OverflowError):
             raise ExecutionRevertedError from None
-        return encode(outputs, method(self, address, *arguments))
+        return encoded(outputs, method(self, address, *arguments))
 
     def has_code(self, address: str) -> bool:
         """Whether there is a contract."""

@@ -20,10 +20,11 @@ from gevent.event import Event
 from gevent.lock import RLock
 from gevent.queue import Full, Queue
 
-from polymarket.sandbox.server_faults import Environ, Fault
+from polymarket.sandbox.server_faults import Fault
 from polymarket.sandbox.server_state import USER_CHANNEL, Sandbox
 from polymarket.sandbox.server_stream import Listener, Selection
 
+Environ = dict[str, Any]
 _LONGEST_MESSAGE = 65_536
 _MOST_WAITING = 10_000
 _GOING_AWAY = 1001

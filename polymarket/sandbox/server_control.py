@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from flask import Response, request
 
 from polymarket.sandbox.acting import act
 from polymarket.sandbox.actions import AnyAction
@@ -16,8 +15,9 @@ from polymarket.sandbox.faults import FaultSpec
 from polymarket.sandbox.markets import Market
 from polymarket.sandbox.server_channel import UserChannel
 from polymarket.sandbox.server_faults import Fault
+from polymarket.sandbox.server_request import Answer, answer, request
 from polymarket.sandbox.server_rows import order_row, trade_row
-from polymarket.sandbox.server_state import Route, Sandbox, answer
+from polymarket.sandbox.server_state import Route, Sandbox
 from polymarket.sandbox.trading import OrderRefusedError
 from polymarket.sandbox.world import in_flight
 
@@ -88,18 +88,18 @@ class ControlApi:
             ("GET", "/requests", lambda: answer(dict(self._sandbox.requests))),
         ]
 
-    def _reading(self, kind: Any, run: Callable[[Any], Any]) -> Callable[[], Response]:
+    def _reading(self, kind: Any, run: Callable[[Any], Any]) -> Callable[[], Answer]:
         """A view that reads a body of that kind and answers with the result."""
 
-        def view() -> Response:
+        def view() -> Answer:
             try:
-                return answer(run(msgspec.json.decode(request.get_data(), type=kind)))
+                return answer(run(msgspec.json.decode(request().body, type=kind)))
             except (msgspec.MsgspecError, OrderRefusedError, ValueError) as error:
                 return answer({"error": str(error)}, 400)
 
         return view
 
-    def _books(self) -> Response:
+    def _books(self) -> Answer:
         world = self._sandbox.world
         address, head = world.wallet.address, world.chain.head
         return answer(
@@ -151,7 +151,7 @@ class ControlApi:
         self._channel.meet_faults()
         return self._fault_row(fault)
 
-    def _clear_faults(self) -> Response:
+    def _clear_faults(self) -> Answer:
         rows = self._faults()
         self._sandbox.board.clear()
         return answer(rows)

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Response, request
-
 from polymarket.sandbox.amounts import ONE, parse_decimal, rounded
 from polymarket.sandbox.books import TAKER, Fill, Operation, average_price
 from polymarket.sandbox.markets import Market
 from polymarket.sandbox.server_pages import BadCursorError, data_page
 from polymarket.sandbox.server_positions import Positions, is_ours, shown_block
-from polymarket.sandbox.server_state import Route, Sandbox, answer
+from polymarket.sandbox.server_request import Answer, answer, request
+from polymarket.sandbox.server_state import Route, Sandbox
 
 _LARGEST_PAGE = 1000
 _MS_PER_S = 1000
@@ -39,13 +38,13 @@ class DataApi:
             ("GET", "/v2/status", self._status),
         ]
 
-    def _listing(self, make: Callable[[], list[dict[str, Any]]]) -> Callable[[], Response]:
-        def view() -> Response:
-            if "offset" in request.args:
+    def _listing(self, make: Callable[[], list[dict[str, Any]]]) -> Callable[[], Answer]:
+        def view() -> Answer:
+            if "offset" in request().args:
                 return _refusal("offset is not supported; follow next_cursor", "offset")
             try:
-                size = min(_LARGEST_PAGE, int(request.args.get("limit", "100")))
-                return answer(data_page(make(), request.args.get("cursor"), size))
+                size = min(_LARGEST_PAGE, int(request().args.get("limit", "100")))
+                return answer(data_page(make(), request().args.get("cursor"), size))
             except (BadCursorError, ValueError) as error:
                 return _refusal(str(error), "cursor" if isinstance(error, BadCursorError) else "limit")
 
@@ -53,8 +52,8 @@ class DataApi:
 
     def _trades(self) -> list[dict[str, Any]]:
         """One row for each executed order of the wallet; only as taker unless asked otherwise."""
-        taker_only = request.args.get("taker_only", "true") == "true"
-        smallest = parse_decimal(request.args.get("filter_amount", "0.01"))
+        taker_only = request().args.get("taker_only", "true") == "true"
+        smallest = parse_decimal(request().args.get("filter_amount", "0.01"))
         rows = []
         for operation in reversed(self._operations()):
             fills = [f for f in operation.fills if f.size >= smallest and (f.role == TAKER or not taker_only)]
@@ -74,14 +73,14 @@ class DataApi:
         }
 
     def _activity(self) -> list[dict[str, Any]]:
-        wanted = request.args.get("type")
-        hide = request.args.get("exclude_deposits_withdrawals", "true") == "true"
+        wanted = request().args.get("type")
+        hide = request().args.get("exclude_deposits_withdrawals", "true") == "true"
         rows: list[dict[str, Any]] = []
         for operation in self._operations():
             kind = operation.kind
             if kind in _SHOWN and wanted in {None, kind} and not (hide and kind in _HIDDEN_BY_DEFAULT):
                 rows += self._activity_rows(operation)
-        newest_first = request.args.get("sort_direction", "DESC") == "DESC"
+        newest_first = request().args.get("sort_direction", "DESC") == "DESC"
         return rows[::-1] if newest_first else rows
 
     def _activity_rows(self, operation: Operation) -> list[dict[str, Any]]:
@@ -131,8 +130,8 @@ class DataApi:
     def _operations(self) -> list[Operation]:
         if not is_ours(self._sandbox):
             return []
-        start, end = (request.args.get(name) for name in ("start", "end"))
-        condition = request.args.get("condition", "").lower()
+        start, end = (request().args.get(name) for name in ("start", "end"))
+        condition = request().args.get("condition", "").lower()
         return [
             operation
             for operation in self._sandbox.world.published.operations_until(shown_block(self._sandbox))
@@ -142,16 +141,16 @@ class DataApi:
         ]
 
     def _resolutions(self) -> list[dict[str, Any]]:
-        wanted = request.args.get("condition", "").lower().split(",")
+        wanted = request().args.get("condition", "").lower().split(",")
         markets = [self._sandbox.world.directory.by_condition.get(condition) for condition in wanted]
         return [_resolution(market) for market in markets if market is not None and market.closed]
 
-    def _value(self) -> Response:
+    def _value(self) -> Answer:
         rows = self._positions.all_rows(0)
         value = round(sum(row["current_value"] for row in rows), 4)
         return answer({"data": {"proxy_wallet": self._sandbox.world.wallet.address, "value": value}})
 
-    def _status(self) -> Response:
+    def _status(self) -> Answer:
         chain, block = self._sandbox.world.chain, shown_block(self._sandbox)
         shown = chain.block(block) or chain.head
         lag = max(0, self._sandbox.clock.now_ms() // _MS_PER_S - shown.timestamp_s)
@@ -191,7 +190,7 @@ def _resolution(market: Market) -> dict[str, Any]:
     }
 
 
-def _refusal(message: str, parameter: str) -> Response:
+def _refusal(message: str, parameter: str) -> Answer:
     body = {"error": message, "code": "invalid_request", "retryable": False, "trace_id": "0", "parameter": parameter}
     return answer(body, 400)
 

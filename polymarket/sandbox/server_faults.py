@@ -8,27 +8,24 @@ answers, error statuses, broken bodies.
 from __future__ import annotations
 
 import errno
-import io
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import gevent
-from flask import g, has_request_context
+import msgspec
 
 from polymarket.sandbox.faults import FaultSpec
+from polymarket.sandbox.server_request import Answer, Application, Request, faults
 
 TARGETS = ("clob", "data", "gamma", "rpc", "ws")
 
-Environ = dict[str, Any]
-Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
-
 _HTML = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body><h1>Bad gateway</h1></body></html>"
 _STATUSES = {
-    "http_425": ("425 Too Early", b'{"error":"service not ready"}'),
-    "http_429": ("429 Too Many Requests", b'{"error":"rate limit exceeded"}'),
-    "http_503": ("503 Service Unavailable", b'{"error":"trading is paused","retry_after_seconds":1}'),
+    "http_425": (425, b'{"error":"service not ready"}'),
+    "http_429": (429, b'{"error":"rate limit exceeded"}'),
+    "http_503": (503, b'{"error":"trading is paused","retry_after_seconds":1}'),
 }
 _NUMBERS = {
     "original_size",
@@ -46,11 +43,12 @@ _NUMBERS = {
 
 @dataclass(kw_only=True)
 class Fault:
-    """A fault being played. ``frozen`` is the past that a ``stale`` one shows."""
+    """A fault being played, since ``begun_at``. ``frozen`` is the past that a ``stale`` one shows."""
 
     fault_id: int
     spec: FaultSpec
     ends_at: float | None
+    begun_at: float = 0.0
     hits: int = 0
     frozen: dict[str, Any] = field(default_factory=dict)
 
@@ -72,15 +70,18 @@ class FaultBoard:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.faults: list[Fault] = []
+        self._playing: list[Fault] = []
         self._clock = clock
         self._count = 0
 
     def add(self, spec: FaultSpec, frozen: dict[str, Any] | None = None) -> Fault:
         """Begin to play a fault."""
         self._count += 1
-        ends_at = None if spec.seconds is None else self._clock() + spec.seconds
-        fault = Fault(fault_id=self._count, spec=spec, ends_at=ends_at, frozen=frozen or {})
+        now = self._clock()
+        ends_at = None if spec.seconds is None else now + spec.seconds
+        fault = Fault(fault_id=self._count, spec=spec, ends_at=ends_at, begun_at=now, frozen=frozen or {})
         self.faults.append(fault)
+        self._playing.append(fault)
         return fault
 
     def end(self, fault: Fault) -> None:
@@ -89,16 +90,23 @@ class FaultBoard:
 
     def clear(self) -> None:
         """End and forget all faults."""
+        for fault in self.faults:
+            if not self.is_over(fault):
+                self.end(fault)
         self.faults.clear()
+        self._playing.clear()
+
+    def playing(self) -> list[Fault]:
+        """All that have not ended, the oldest first; one that has, has for good."""
+        self._playing = [fault for fault in self._playing if not self.is_over(fault)]
+        return self._playing
 
     def active(self, target: str, path: str) -> list[Fault]:
         """Faults that a request to that path meets, the oldest first."""
         return [
             fault
-            for fault in self.faults
-            if not self.is_over(fault)
-            and fault.spec.target in {target, "all"}
-            and path.lstrip("/").startswith(fault.spec.path.lstrip("/"))
+            for fault in self.playing()
+            if fault.spec.target in {target, "all"} and path.lstrip("/").startswith(fault.spec.path.lstrip("/"))
         ]
 
     def met(self, kind: str, target: str, path: str) -> Fault | None:
@@ -116,14 +124,11 @@ class FaultBoard:
 
 def met(kind: str) -> Fault | None:
     """The fault of that kind that the present request meets; the caller hits it if it changes the answer."""
-    if not has_request_context():
-        return None
-    faults: list[Fault] = getattr(g, "faults", [])
-    return next((fault for fault in faults if fault.spec.kind == kind), None)
+    return next((fault for fault in faults() if fault.spec.kind == kind), None)
 
 
 class FaultGate:
-    """WSGI middleware: plays transport faults, lets the application play the others, adds the general latency.
+    """Before an application: plays transport faults, lets it play the others, adds the general latency.
 
     ``sleep`` waits so many seconds, in the time that the caller counts in.
     """
@@ -140,27 +145,33 @@ class FaultGate:
         self._sleep = sleep
         self.latency_ms = latency_ms
 
-    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer a request, or break off its connection."""
-        target, _, path = str(environ["PATH_INFO"]).lstrip("/").partition("/")
+    def __call__(self, request: Request) -> Answer:
+        """Answer a request. BrokenPipeError: break off its connection."""
+        target, _, path = request.path.lstrip("/").partition("/")
         if target not in TARGETS:
-            return self._application(environ, start_response)
+            return self._application(request)
         if self.latency_ms:
             self._sleep(self.latency_ms / 1000)
-        faults = self._board.active(target, _rpc_method(environ) if target == "rpc" else path)
-        environ["sandbox.faults"] = faults
-        for fault in faults:
-            answer = self._transport(fault, start_response)
+        if not self._board.playing():
+            return self._application(request)
+        request.faults = self._board.active(target, _rpc_method(request.body) if target == "rpc" else path)
+        for fault in request.faults:
+            answer = self._transport(fault)
             if answer is not None:
                 return answer
-        broken = [fault for fault in faults if fault.spec.kind in _BREAKERS]
-        return self._broken(broken, environ, start_response) if broken else self._application(environ, start_response)
+        answer = self._application(request)
+        for fault in request.faults:
+            breaker = _BREAKERS.get(fault.spec.kind)
+            if breaker is not None:
+                content_type, body = breaker(fault, answer.headers["content-type"], answer.body)
+                headers = {**answer.headers, "content-type": content_type}
+                answer = Answer(status=answer.status, headers=headers, body=body)
+        return answer
 
-    def _transport(self, fault: Fault, start_response: Callable[..., Any]) -> Iterable[bytes] | None:
+    def _transport(self, fault: Fault) -> Answer | None:
         kind = fault.spec.kind
         if kind == "down":
             fault.hit()
-            # pywsgi closes a connection without an answer where the application meets a broken pipe.
             raise BrokenPipeError(errno.EPIPE, "the sandbox plays dead")
         if kind == "slow":
             fault.hit()
@@ -168,27 +179,11 @@ class FaultGate:
         if kind in _STATUSES:
             fault.hit()
             status, body = _STATUSES[kind]
-            return _answer(start_response, status, "application/json", body)
+            return _answer(status, "application/json", body)
         if kind == "html_error":
             fault.hit()
-            return _answer(start_response, f"{fault.spec.status} Bad Gateway", "text/html; charset=UTF-8", _HTML)
+            return _answer(fault.spec.status, "text/html; charset=UTF-8", _HTML)
         return None
-
-    def _broken(self, faults: list[Fault], environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """The application's answer with its body or content type broken."""
-        captured: list[Any] = []
-
-        def capture(status: str, headers: list[tuple[str, str]], _error: object = None) -> None:
-            captured[:] = [status, headers]
-
-        body = b"".join(self._application(environ, capture))
-        status, headers = captured
-        kept = [(name, value) for name, value in headers if name.lower() not in {"content-length", "content-type"}]
-        content_type = next((value for name, value in headers if name.lower() == "content-type"), "application/json")
-        for fault in faults:
-            content_type, body = _BREAKERS[fault.spec.kind](fault, content_type, body)
-        start_response(status, [*kept, ("Content-Type", content_type), ("Content-Length", str(len(body)))])
-        return [body]
 
 
 def _malformed(fault: Fault, content_type: str, body: bytes) -> tuple[str, bytes]:
@@ -234,19 +229,15 @@ def _replace_number(node: Any) -> bool:
 _BREAKERS = {"malformed_json": _malformed, "wrong_content_type": _other_type, "bad_number": _bad_number}
 
 
-def _answer(start_response: Callable[..., Any], status: str, content_type: str, body: bytes) -> list[bytes]:
-    start_response(status, [("Content-Type", content_type), ("Content-Length", str(len(body)))])
-    return [body]
+def _answer(status: int, content_type: str, body: bytes) -> Answer:
+    return Answer(status=status, headers={"content-type": content_type}, body=body)
 
 
-def _rpc_method(environ: Environ) -> str:
-    """The method of a JSON-RPC request, of a batch the first one; the body is put back for the application."""
-    body = environ["wsgi.input"].read()
-    environ["wsgi.input"] = io.BytesIO(body)
-    environ["CONTENT_LENGTH"] = str(len(body))
+def _rpc_method(body: bytes) -> str:
+    """The method of a JSON-RPC request, of a batch the first one."""
     try:
-        call = json.loads(body)
-    except ValueError:
+        call = msgspec.json.decode(body)
+    except msgspec.DecodeError:
         return ""
     first = call[0] if isinstance(call, list) and call else call
     return str(first.get("method", "")) if isinstance(first, dict) else ""

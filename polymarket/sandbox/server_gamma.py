@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-from flask import Response, request
 
 from polymarket.sandbox.amounts import ONE, decimal_text
 from polymarket.sandbox.markets import Event, Market
 from polymarket.sandbox.server_faults import met
 from polymarket.sandbox.server_pages import BadCursorError, cut, decode_offset, encode_offset
-from polymarket.sandbox.server_state import Route, Sandbox, answer
+from polymarket.sandbox.server_request import Answer, answer, request
+from polymarket.sandbox.server_state import Route, Sandbox
 
 _LARGEST_PAGE = 100
 
@@ -38,13 +38,13 @@ class GammaApi:
         """What is resolved by now; a ``stale`` Gamma knows of nothing later."""
         return {"closed": [m.condition_id for m in self._sandbox.world.directory.markets if m.closed]}
 
-    def _listing(self, name: str, *, keyset: bool) -> Callable[[], Response]:
-        def view() -> Response:
+    def _listing(self, name: str, *, keyset: bool) -> Callable[[], Answer]:
+        def view() -> Answer:
             rows = self._market_rows() if name == "markets" else self._event_rows()
             try:
-                size = min(_LARGEST_PAGE, int(request.args.get("limit", "20")))
-                cursor = request.args.get("after_cursor")
-                offset = decode_offset(cursor) if cursor else int(request.args.get("offset", "0"))
+                size = min(_LARGEST_PAGE, int(request().args.get("limit", "20")))
+                cursor = request().args.get("after_cursor")
+                offset = decode_offset(cursor) if cursor else int(request().args.get("offset", "0"))
                 page = cut(rows, offset, size)
             except (BadCursorError, ValueError) as error:
                 return answer({"type": "validation error", "error": str(error)}, 422)
@@ -55,13 +55,13 @@ class GammaApi:
 
         return view
 
-    def _one(self, market_id: str) -> Response:
+    def _one(self, market_id: str) -> Answer:
         return self._found(lambda market: market.market_id == market_id)
 
-    def _by_slug(self, slug: str) -> Response:
+    def _by_slug(self, slug: str) -> Answer:
         return self._found(lambda market: market.slug == slug)
 
-    def _found(self, wanted: Callable[[Market], bool]) -> Response:
+    def _found(self, wanted: Callable[[Market], bool]) -> Answer:
         for market in self._sandbox.world.directory.markets:
             if wanted(market):
                 return answer(self._market_row(market))
@@ -69,11 +69,11 @@ class GammaApi:
 
     def _market_rows(self) -> list[dict[str, Any]]:
         """Markets that meet the filters; resolved ones only with ``closed=true``, as on the real service."""
-        conditions = {condition.lower() for condition in request.args.getlist("condition_ids")}
-        tokens = set(request.args.getlist("clob_token_ids"))
-        slugs, ids = set(request.args.getlist("slug")), set(request.args.getlist("id"))
-        questions = {question.lower() for question in request.args.getlist("question_ids")}
-        closed = request.args.get("closed", "false") == "true"
+        conditions = {condition.lower() for condition in request().args.getlist("condition_ids")}
+        tokens = set(request().args.getlist("clob_token_ids"))
+        slugs, ids = set(request().args.getlist("slug")), set(request().args.getlist("id"))
+        questions = {question.lower() for question in request().args.getlist("question_ids")}
+        closed = request().args.get("closed", "false") == "true"
         return [
             self._market_row(market)
             for market in self._sandbox.world.directory.markets
@@ -86,8 +86,8 @@ class GammaApi:
         ]
 
     def _event_rows(self) -> list[dict[str, Any]]:
-        slugs, ids = set(request.args.getlist("slug")), set(request.args.getlist("id"))
-        closed = request.args.get("closed", "false") == "true"
+        slugs, ids = set(request().args.getlist("slug")), set(request().args.getlist("id"))
+        closed = request().args.get("closed", "false") == "true"
         return [
             {**_event_row(event), "markets": [self._market_row(market) for market in event.markets]}
             for event in self._sandbox.world.directory.events

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from flask import Response, request
 
 from polymarket.sandbox import addresses
 from polymarket.sandbox.amounts import ONE
 from polymarket.sandbox.markets import Market
 from polymarket.sandbox.server_auth import order_hash, recover
 from polymarket.sandbox.server_clob import signed
-from polymarket.sandbox.server_state import Route, Sandbox, answer
+from polymarket.sandbox.server_request import Answer, answer, request
+from polymarket.sandbox.server_state import Route, Sandbox
 from polymarket.sandbox.trading import BUY, FAK, FOK, KILLED, Order, OrderRefusedError, OrderTerms, Party
 
 _ROUNDING = 200
@@ -38,13 +38,13 @@ class ClobWrites:
         ]
         return [(method, path, signed(self._sandbox, view)) for method, path, view in views]
 
-    def _place_one(self, party: Party) -> Response:
+    def _place_one(self, party: Party) -> Answer:
         try:
             return answer(self._place(party, _body(dict)))
         except OrderRefusedError as error:
             return answer({"error": str(error)}, 400)
 
-    def _place_many(self, party: Party) -> Response:
+    def _place_many(self, party: Party) -> Answer:
         results = []
         for payload in _body(list):
             try:
@@ -88,16 +88,16 @@ class ClobWrites:
             raise OrderRefusedError("invalid signature")
         return "0x" + digest.hex()
 
-    def _cancel_one(self, party: Party) -> Response:
+    def _cancel_one(self, party: Party) -> Answer:
         return self._cancel(party, [str(_body(dict).get("orderID", ""))])
 
-    def _cancel_many(self, party: Party) -> Response:
+    def _cancel_many(self, party: Party) -> Answer:
         return self._cancel(party, [str(order_id) for order_id in _body(list)])
 
-    def _cancel_all(self, party: Party) -> Response:
+    def _cancel_all(self, party: Party) -> Answer:
         return self._cancel(party, [order.order_id for order in self._mine(party)])
 
-    def _cancel_market(self, party: Party) -> Response:
+    def _cancel_market(self, party: Party) -> Answer:
         wanted = _body(dict)
         market, token = wanted.get("market"), wanted.get("asset_id")
         mine = [o for o in self._mine(party) if market in {None, o.condition_id} and token in {None, o.terms.token}]
@@ -107,7 +107,7 @@ class ClobWrites:
         orders = self._sandbox.world.exchange.live_orders(party.address)
         return [order for order in orders if order.party.owner == party.owner]
 
-    def _cancel(self, party: Party, order_ids: list[str]) -> Response:
+    def _cancel(self, party: Party, order_ids: list[str]) -> Answer:
         canceled: list[str] = []
         refused: dict[str, str] = {}
         exchange = self._sandbox.world.exchange
@@ -143,7 +143,7 @@ def _terms(payload: dict[str, Any], market: Market) -> OrderTerms:
 def _body(kind: type[Any]) -> Any:
     """The request's JSON, if it is of that kind; else an empty one."""
     try:
-        document = msgspec.json.decode(request.get_data())
+        document = msgspec.json.decode(request().body)
     except msgspec.DecodeError:
         return kind()
     return document if isinstance(document, kind) else kind()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import request
-
 from polymarket.sandbox.amounts import ONE, parse_decimal, rounded
 from polymarket.sandbox.markets import Market
 from polymarket.sandbox.published import TokenView
 from polymarket.sandbox.server_faults import met
+from polymarket.sandbox.server_request import request
 from polymarket.sandbox.server_state import Sandbox
 
 _MS_PER_S = 1000
@@ -31,7 +30,7 @@ def shown_block(sandbox: Sandbox) -> int:
 
 def is_ours(sandbox: Sandbox) -> bool:
     """Whether the request asks for the wallet; of others nothing is known."""
-    return request.args.get("user", "").lower() == sandbox.world.wallet.address
+    return request().args.get("user", "").lower() == sandbox.world.wallet.address
 
 
 class Positions:
@@ -42,10 +41,10 @@ class Positions:
 
     def rows(self) -> list[dict[str, Any]]:
         """By size or value; without ``filter_amount=0`` dust is hidden, as on the real service."""
-        smallest = parse_decimal(request.args.get("filter_amount", "0.1"))
-        status = request.args.get("status", "OPEN")
+        smallest = parse_decimal(request().args.get("filter_amount", "0.1"))
+        status = request().args.get("status", "OPEN")
         found = [row for row in self.all_rows(smallest) if _has_status(row, status)]
-        key = "current_size" if request.args.get("sort_by") == "TOKENS" else "current_value"
+        key = "current_size" if request().args.get("sort_by") == "TOKENS" else "current_value"
         return sorted(found, key=lambda row: (-row[key], row["token_id"]))
 
     def all_rows(self, smallest: int) -> list[dict[str, Any]]:

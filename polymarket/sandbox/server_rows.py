@@ -9,8 +9,6 @@ from polymarket.sandbox.markets import Market
 from polymarket.sandbox.server_state import checksummed
 from polymarket.sandbox.trading import KILLED, Leg, Order, Trade
 
-_NS_PER_S = 1_000_000_000
-
 
 def order_row(order: Order) -> dict[str, Any]:
     """An order as ``/data/orders`` shows it."""
@@ -45,7 +43,7 @@ def trade_row(trade: Trade, address: str) -> dict[str, Any]:
         "fee_rate_bps": "0",
         "price": decimal_text(trade.price),
         "status": trade.listed_status,
-        "match_time": str(trade.matched_ns // _NS_PER_S),
+        "match_time": str(trade.matched_s),
         "match_time_nano": str(trade.matched_ns),
         "last_update": str(trade.updated_ms // 1000),
         "outcome": trade.outcome,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import msgspec
-from flask import Response, request
 
 from polymarket.sandbox import addresses
 from polymarket.sandbox.chain import GAS, Block, Receipt, bloom_of
 from polymarket.sandbox.server_calls import Calls, ExecutionRevertedError
 from polymarket.sandbox.server_faults import met
 from polymarket.sandbox.server_logs import LogQuery, log_rows
+from polymarket.sandbox.server_request import Answer, answer, request
 from polymarket.sandbox.server_rpc_errors import (
     INVALID_PARAMS,
     INVALID_REQUEST,
@@ -22,7 +23,7 @@ from polymarket.sandbox.server_rpc_errors import (
     RpcError,
     no_method,
 )
-from polymarket.sandbox.server_state import Route, Sandbox, answer
+from polymarket.sandbox.server_state import Route, Sandbox
 
 _CODE = "0x60806040"
 _NO_CODE = "0x"
@@ -53,9 +54,9 @@ class RpcApi:
         """The path, with and without a slash at its end."""
         return [("POST", "", self._answer), ("POST", "/", self._answer)]
 
-    def _answer(self) -> Response:
+    def _answer(self) -> Answer:
         try:
-            document = msgspec.json.decode(request.get_data())
+            document = msgspec.json.decode(request().body)
         except msgspec.DecodeError:
             return answer(_failure(None, RpcError(PARSE_ERROR, "parse error")))
         return answer(self.respond(document))
@@ -141,11 +142,11 @@ class RpcApi:
         block = self._sandbox.world.chain.block_by_hash(block_hash)
         return None if block is None or block.number > self._head().number else block
 
-    def _block_by_number(self, tag: str, _full: object = None) -> dict[str, Any] | None:
+    def _block_by_number(self, tag: str, _full: object = None) -> msgspec.Raw | None:
         block = self._numbered(tag)
         return None if block is None else block_row(block)
 
-    def _block_by_hash(self, block_hash: str, _full: object = None) -> dict[str, Any] | None:
+    def _block_by_hash(self, block_hash: str, _full: object = None) -> msgspec.Raw | None:
         block = self._by_hash(block_hash)
         return None if block is None else block_row(block)
 
@@ -172,10 +173,11 @@ class RpcApi:
             raise RpcError(REVERTED, reason, "0x" + error.data.hex()) from None
 
 
-def block_row(block: Block) -> dict[str, Any]:
-    """A block as eth_getBlockByNumber shows it; its hash is that of its own header."""
+@lru_cache(maxsize=256)  # the same few are asked for again and again
+def block_row(block: Block) -> msgspec.Raw:
+    """A block as eth_getBlockByNumber shows it, as JSON; its hash is that of its own header."""
     fields = block.header
-    return {
+    row = {
         "number": hex(block.number),
         "hash": block.hash,
         "parentHash": block.parent_hash,
@@ -198,6 +200,7 @@ def block_row(block: Block) -> dict[str, Any]:
         "transactions": list(block.transactions),
         "uncles": [],
     }
+    return msgspec.Raw(msgspec.json.encode(row))
 
 
 def receipt_row(receipt: Receipt, block: Block) -> dict[str, Any]:

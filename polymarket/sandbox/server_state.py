@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import msgspec
 from eth_utils.address import to_checksum_address
-from flask import Response
 
 from polymarket.sandbox import addresses
 from polymarket.sandbox.genesis import create_world
 from polymarket.sandbox.names import Names
 from polymarket.sandbox.options import ServerOptions, WorldOptions
 from polymarket.sandbox.server_faults import FaultBoard
+from polymarket.sandbox.server_request import Answer
 from polymarket.sandbox.world import World
 
-Route = tuple[str, str, Callable[..., Response]]
+View = Callable[..., Answer]
+Route = tuple[str, str, View]
 """Method, path below the API's prefix, and the view."""
 
 _NS_PER_MS = 1_000_000
@@ -139,11 +139,6 @@ class Sandbox:
     def present(self) -> None:
         """Bring the world up to now."""
         self.world.advance(self.clock.now_ms())
-
-
-def answer(body: Any, status: int = 200) -> Response:
-    """A JSON answer."""
-    return Response(msgspec.json.encode(body), status=status, content_type="application/json")
 
 
 @lru_cache(maxsize=65_536)

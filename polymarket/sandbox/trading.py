@@ -16,6 +16,7 @@ CANCELED = "CANCELED"
 CANCELED_NOT_BACKED = "CANCELED_NOT_ENOUGH_BALANCE"
 CANCELED_RESOLVED = "CANCELED_MARKET_RESOLVED"
 CANCELED_EXPIRED = "CANCELED_EXPIRED_ORDER"
+_NS_PER_S = 1_000_000_000
 
 
 class OrderRefusedError(Exception):
@@ -133,6 +134,11 @@ class Trade:
     settlement: Settlement = field(default_factory=Settlement)
     listed: bool = True
     error: str = ""
+
+    @property
+    def matched_s(self) -> int:
+        """The second of the match."""
+        return self.matched_ns // _NS_PER_S
 
     @property
     def parties(self) -> set[str]:

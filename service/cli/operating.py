@@ -155,5 +155,5 @@ def _kill_switch_state(settings: Config) -> bool:
 
 @commands.command("dump", epilog="Example: portfolio-sync dump > state.json")
 def dump(context: typer.Context, *, config: ConfigFile = None) -> None:
-    """Print the state of every actor of the running process, as JSON."""
+    """Print the state of every actor of the running process, as JSON, with the journal entry behind which all stood."""
     print_json(control(load_config(context, config, secrets_needed=False)).get("/v1/dump"))

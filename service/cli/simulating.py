@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from service.cli.failures import CommandFailed, Exit, say
 from service.cli.options import Json
-from service.cli.output import print_json, print_pairs, put
+from service.cli.output import print_json
 from service.cli.parsing import usage
+from service.cli.simulating_output import document, print_results, say_kept
+from service.cli.simulating_runs import Runs, keep, shrunk
 
 if TYPE_CHECKING:
-    from service.simulation.run import Result
+    from service.simulation.run import Options
 
 STEPS = 60
-PROGRESS_EVERY = 25
-"""Seeds between two words of progress."""
+MARKETS = 6
 
 _RANGE = re.compile(r"([0-9]{1,9}):([0-9]{1,9})")
+_MS_PER_HOUR = 3_600_000
+_STEPS = re.compile(r"([0-9]{1,6})(?:-([0-9]{1,6}))?")
 
 OneSeed = Annotated[
     int | None, typer.Option("--seed", min=0, metavar="N", help="The seed to run.", show_default="see --seeds")
@@ -30,12 +35,70 @@ ManySeeds = Annotated[
     typer.Option("--seeds", metavar="A:B", help="Every seed from A up to B, without B.", show_default="see --seed"),
 ]
 Steps = Annotated[
-    int, typer.Option("--steps", min=1, max=100_000, metavar="N", help="How often something happens in the world.")
+    int | None,
+    typer.Option(
+        "--steps",
+        min=1,
+        max=100_000,
+        metavar="N",
+        help="How often something happens in the world.",
+        show_default=str(STEPS),
+    ),
+]
+Hours = Annotated[
+    float | None,
+    typer.Option(
+        "--hours",
+        min=0.1,
+        max=100,
+        metavar="H",
+        help="So many steps that about so much virtual time goes by.",
+        show_default="see --steps",
+    ),
+]
+Markets = Annotated[int, typer.Option("--markets", min=2, max=500, metavar="N", help="Markets of the world.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        min=1,
+        max=256,
+        metavar="N",
+        help="Seeds that run at a time, each in a process.",
+        show_default="cores, where there are more than a few seeds",
+    ),
+]
+Keep = Annotated[
+    Path | None,
+    typer.Option(
+        "--keep",
+        metavar="FOLDER",
+        help="Keep database and configuration of the run; of several, of the first that fails, shrunk where it is.",
+        show_default="none",
+    ),
 ]
 Faults = Annotated[
     str,
     typer.Option("--faults", metavar="LIST", help="Kinds of faults to play, comma-separated; or all, or none."),
 ]
+Only = Annotated[
+    str | None,
+    typer.Option(
+        "--only",
+        metavar="STEPS",
+        help="Only in these steps something happens, such as 4,17-19; in the others time passes.",
+        show_default="all",
+    ),
+]
+Shrink = Annotated[
+    bool | None,
+    typer.Option(
+        "--shrink/--no-shrink",
+        help="Reduce the first failure to the least that still fails.",
+        show_default="with --seed, without --only",
+    ),
+]
+Story = Annotated[bool, typer.Option("--story", help="Tell all that happened, step by step.", show_default="off")]
 
 commands = typer.Typer()
 """Collected here, added to the application in ``application``."""
@@ -46,33 +109,44 @@ def simulate(
     *,
     seed: OneSeed = None,
     seeds: ManySeeds = None,
-    steps: Steps = STEPS,
+    steps: Steps = None,
+    hours: Hours = None,
+    markets: Markets = MARKETS,
     faults: Faults = "all",
+    only: Only = None,
+    shrink: Shrink = None,
+    story: Story = False,
+    folder: Keep = None,
+    jobs: Jobs = None,
     json: Json = False,
 ) -> None:
     """Run the whole service in virtual time against a local world, with faults and crashes; 3 where a rule broke.
 
     One seed is one story and one schedule: the same seed gives the same journal, whose digest is printed. Needs neither
     keys nor network nor configuration. A failure names its seed, the command that repeats it, the step and the first
-    difference.
+    difference; of one seed it is then reduced to the least that still fails. Ctrl-C ends it with what there is so far.
     """
-    from service.simulation.faults import UnknownFault, parse
+    from service.simulation.run import Options
+    from service.simulation.workers import jobs_for
 
-    chosen = _seeds(seed, seeds)
-    try:
-        kinds = parse(faults)
-    except UnknownFault as error:
-        raise CommandFailed(str(error), Exit.USAGE) from None
-    results = list(_told(_run(chosen, steps, kinds), len(chosen), f"--steps {steps} --faults {faults}"))
-    failed = [result for result in results if not result.ok]
+    wanted = _seeds(seed, seeds)
+    like = Options(seed=wanted[0], steps=_steps(steps, hours), faults=_kinds(faults), markets=markets, only=_only(only))
+    asked = [msgspec.structs.replace(like, seed=each) for each in wanted]
+    runs = Runs(asked, jobs_for(len(asked)) if jobs is None else jobs)
+    results = runs.all(with_story=story)
+    if shrink is None:
+        shrink = only is None and len(asked) == 1
+    least = shrunk(runs.failed) if shrink and runs.failed is not None else None
     if json:
-        print_json(_document(results, failed))
-    elif len(results) == 1:
-        print_pairs(_pairs(results[0]))
+        print_json(document(results, least))
     else:
-        put(f"{len(results) - len(failed)} of {len(results)} seeds passed")
-    if failed:
+        print_results(results, least)
+    if folder is not None:
+        _keep(least.options if least is not None else runs.worth_keeping(), folder)
+    if runs.failed is not None:
         raise typer.Exit(int(Exit.FOUND))
+    if len(results) < len(asked):
+        raise typer.Exit(int(Exit.FAILED))
 
 
 def _seeds(seed: int | None, seeds: str | None) -> Sequence[int]:
@@ -86,48 +160,40 @@ def _seeds(seed: int | None, seeds: str | None) -> Sequence[int]:
     return range(int(match[1]), int(match[2]))
 
 
-def _run(seeds: Sequence[int], steps: int, kinds: frozenset[str]) -> Iterator[Result]:
-    from service.simulation.quiet import quiet
-    from service.simulation.run import Options
-    from service.simulation.run import simulate as run
-
-    with quiet():
-        for seed in seeds:
-            yield run(Options(seed=seed, steps=steps, faults=kinds))
-
-
-def _told(results: Iterator[Result], count: int, options: str) -> Iterator[Result]:
-    """Each failure at once, and a word of progress now and then."""
-    failures = 0
-    for number, result in enumerate(results, start=1):
-        if result.finding is not None:
-            failures += 1
-            say(f"error: seed {result.seed} failed at step {result.at_step}, virtual ms {result.virtual_ms}:")
-            say(f"error: {result.finding.told()}")
-            say(f"again: portfolio-sync simulate --seed {result.seed} {options}")
-        if number % PROGRESS_EVERY == 0 and number < count:
-            say(f"{number:,} of {count:,} seeds, {failures} failed")
-        yield result
+def _only(text: str | None) -> frozenset[int] | None:
+    if text is None:
+        return None
+    steps: set[int] = set()
+    for part in text.split(","):
+        match = _STEPS.fullmatch(part.strip())
+        if match is None:
+            raise usage(f"--only has {part!r}, which is no step and no range of steps; expected a list such as 4,17-19")
+        steps.update(range(int(match[1]), int(match[2] or match[1]) + 1))
+    return frozenset(steps)
 
 
-def _document(results: Sequence[Result], failed: Sequence[Result]) -> dict[str, Any]:
-    return {"ok": not failed, "seeds": len(results), "failed": [one.seed for one in failed], "runs": results}
+def _steps(steps: int | None, hours: float | None) -> int:
+    from service.simulation.run import MEAN_GAP_MS
+
+    if hours is None:
+        return STEPS if steps is None else steps
+    if steps is not None:
+        raise usage("name either --steps or --hours")
+    return round(hours * _MS_PER_HOUR / MEAN_GAP_MS)
 
 
-def _pairs(result: Result) -> Iterator[tuple[str, Any]]:
-    yield "seed", result.seed
-    yield "result", "passed" if result.ok else "failed"
-    yield "virtual seconds", result.virtual_ms // 1000
-    yield "cycles", result.cycles
-    yield "checks", result.checks
-    yield "lives of the process", result.lives
-    yield "messages", result.pump_steps
-    yield "requests", result.requests
-    yield "happened", _counted(result.happened)
-    yield "faults", _counted(result.faults)
-    yield "journal entries", result.journal_entries
-    yield "journal digest", result.digest
+def _kinds(faults: str) -> frozenset[str]:
+    from service.simulation.faults import UnknownFault, parse
+
+    try:
+        return parse(faults)
+    except UnknownFault as error:
+        raise CommandFailed(str(error), Exit.USAGE) from None
 
 
-def _counted(counts: dict[str, int]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
+def _keep(options: Options | None, folder: Path) -> None:
+    if options is None:
+        say("nothing failed, so nothing is kept; name one seed with --seed")
+        return
+    keep(options, folder)
+    say_kept(folder)

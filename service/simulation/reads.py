@@ -16,11 +16,12 @@ from polymarket.driver import RetryBudget, repeatable, wait_s
 from polymarket.reading import ReadContext, ReadResult
 from polymarket.reads import reader_of
 from polymarket.requests import HttpFailure, HttpReply, HttpRequest, HttpResponse, Steps
+from polymarket.sandbox.server_request import Answer
 from polymarket.settings import PolymarketSettings
 from polymarket.signing import RequestSigner
 from portfolio.facts import FailureKind
 from service.simulation.timeline import Life
-from service.simulation.venue import Answer, Venue
+from service.simulation.venue import Venue
 
 Reply = Callable[[ReadResult], None]
 
@@ -57,7 +58,7 @@ class VirtualReads:
 
     def request(self, read: Read, reply: Reply, correlation: str) -> None:
         """Start a read; ``reply`` is called once, later."""
-        now_ms = self._network.life.clock.now_ms()
+        now_ms = self._network.life.wall.now_ms()
         nonce = f"{now_ms}{next(self._numbers):04d}"
         context = ReadContext(correlation=correlation, started_at_ms=now_ms, nonce=nonce)
         reader = reader_of(self._network.settings, self._memory, read, context)
@@ -112,7 +113,7 @@ class _Call:
         self._budget = budget
         self._done: Callable[[HttpReply], None] | None = done
         self._attempts = 0
-        self._first_ms = network.life.clock.now_ms()
+        self._first_ms = network.life.wall.now_ms()
         self._started_ms = self._first_ms
 
     def begin(self) -> None:
@@ -166,4 +167,4 @@ class _Call:
         return HttpFailure(kind=kind, detail=detail, started_at_ms=self._first_ms, completed_at_ms=self._now_ms())
 
     def _now_ms(self) -> int:
-        return self._network.life.clock.now_ms()
+        return self._network.life.wall.now_ms()

@@ -74,7 +74,7 @@ class VirtualStream:
         self._line = line
         if line.open():
             self._failures = 0
-            self.tell(StreamOpened(connection=line.number, at_ms=self._life.clock.now_ms()))
+            self.tell(StreamOpened(connection=line.number, at_ms=self._life.wall.now_ms()))
         else:
             self.broken()
 
@@ -82,7 +82,7 @@ class VirtualStream:
         line, self._line = self._line, None
         if line is not None:
             line.leave()
-            self.tell(StreamClosed(connection=line.number, reason=reason, at_ms=self._life.clock.now_ms()))
+            self.tell(StreamClosed(connection=line.number, reason=reason, at_ms=self._life.wall.now_ms()))
             self._life.later(wait_ms + self.way_ms(), self._connect)
 
 
@@ -123,7 +123,7 @@ class _Line:
         self._stream.tell(
             StreamEvents(
                 connection=self.number,
-                received_at_ms=self._life.clock.now_ms(),
+                received_at_ms=self._life.wall.now_ms(),
                 events=frame.events,
                 rejected=frame.rejected,
                 unknown=frame.unknown,

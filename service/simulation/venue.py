@@ -5,22 +5,20 @@ Every request goes through the sandbox's own gate of faults and its own applicat
 
 from __future__ import annotations
 
-import io
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import greenlet
-import msgspec
 
 from polymarket.requests import HttpRequest
 from polymarket.sandbox.acting import act
 from polymarket.sandbox.actions import AnyAction
-from polymarket.sandbox.application import build_application, play
+from polymarket.sandbox.application import Apis, play
 from polymarket.sandbox.faults import FaultSpec
 from polymarket.sandbox.options import ServerOptions, WorldOptions
 from polymarket.sandbox.server_faults import Fault, FaultGate
+from polymarket.sandbox.server_request import Answer, Arguments, Request
 from polymarket.sandbox.server_state import Sandbox
 from polymarket.sandbox.server_stream import Listener, Selection
 from polymarket.sandbox.world import World
@@ -28,27 +26,6 @@ from service.simulation.timeline import Timeline
 
 BASE_URL = "http://sandbox"
 _MS_PER_S = 1000
-_WSGI = {
-    "SCRIPT_NAME": "",
-    "SERVER_NAME": "sandbox",
-    "SERVER_PORT": "80",
-    "SERVER_PROTOCOL": "HTTP/1.1",
-    "wsgi.version": (1, 0),
-    "wsgi.url_scheme": "http",
-    "wsgi.errors": sys.stderr,
-    "wsgi.multithread": False,
-    "wsgi.multiprocess": False,
-    "wsgi.run_once": False,
-}
-
-
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What came back; ``headers`` have lower-case names."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
 
 Answered = Callable[[Answer | None], None]
 """Told the answer, or None where the connection broke without one."""
@@ -67,8 +44,8 @@ class Venue:
         self._feed = self.sandbox.world.feed
         self._told = self._feed.number
         self._listeners: dict[Hang, Listener] = {}
-        application = build_application(self.sandbox, self.flush)
-        self._gate = FaultGate(application, self.sandbox.board, 0, self._sleep)
+        self.played: list[Fault] = []
+        self._gate = FaultGate(Apis(self.sandbox, self.flush), self.sandbox.board, 0, self._sleep)
 
     @property
     def world(self) -> World:
@@ -77,7 +54,11 @@ class Venue:
 
     def answer(self, request: HttpRequest, headers: Mapping[str, str], answered: Answered) -> None:
         """Answer a request, now or, where a fault lets it wait, later."""
-        greenlet.greenlet(self._serve).switch(_environ(request, headers), answered)
+        asked = _asked(request, headers)
+        if any(fault.spec.kind == "slow" for fault in self.sandbox.board.playing()):
+            greenlet.greenlet(self._serve).switch(asked, answered)
+        else:
+            self._serve(asked, answered)
 
     def act(self, action: AnyAction) -> dict[str, Any]:
         """Let something happen, and tell it on the user channel."""
@@ -95,6 +76,7 @@ class Venue:
     def play(self, spec: FaultSpec) -> Fault:
         """Begin to play a fault; those that listen meet one of connections at once."""
         fault = play(self.sandbox, spec)
+        self.played.append(fault)
         if fault.spec.target in {"ws", "all"} and fault.spec.kind in {"ws_cut", "ws_close", "down"}:
             for hang_up in list(self._listeners):
                 fault.hit()
@@ -135,18 +117,13 @@ class Venue:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _serve(self, environ: dict[str, Any], answered: Answered) -> None:
-        told: list[Any] = []
-
-        def start(status: str, headers: list[tuple[str, str]], _error: object = None) -> None:
-            told[:] = [int(status.partition(" ")[0]), {name.lower(): value for name, value in headers}]
-
+    def _serve(self, request: Request, answered: Answered) -> None:
         try:
-            body = b"".join(self._gate(environ, start))
+            answer = self._gate(request)
         except BrokenPipeError:
             answered(None)
             return
-        answered(Answer(status=told[0], headers=told[1], body=body))
+        answered(answer)
 
     def _sleep(self, seconds: float) -> None:
         """Let virtual time go by in the middle of a request."""
@@ -165,17 +142,16 @@ class Venue:
         self._timeline.later(round(seconds * _MS_PER_S), lambda: action(*arguments))
 
 
-def _environ(request: HttpRequest, headers: Mapping[str, str]) -> dict[str, Any]:
+def _asked(request: HttpRequest, headers: Mapping[str, str]) -> Request:
+    """The request as it arrives there."""
     url = urlsplit(request.url)
-    query = urlencode(request.params)
-    return {
-        **_WSGI,
-        "REQUEST_METHOD": request.method,
-        "PATH_INFO": url.path,
-        "QUERY_STRING": f"{url.query}&{query}" if url.query and query else url.query or query,
-        "HTTP_HOST": url.netloc,
-        "CONTENT_LENGTH": str(len(request.body)),
-        "CONTENT_TYPE": "application/json" if request.body else "",
-        "wsgi.input": io.BytesIO(request.body),
-        **{f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()},
-    }
+    return Request(
+        method=request.method,
+        path=url.path,
+        args=Arguments([*parse_qsl(url.query, keep_blank_values=True), *request.params]),
+        headers={name.upper().replace("-", "_"): value for name, value in headers.items()},
+        body=request.body,
+    )
+
+
+__all__ = ["BASE_URL", "Answer", "Answered", "Venue"]

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from storage.tables import INTERNAL, PUBLIC
+from storage.tables import PUBLIC
+from storage.tables_own import INTERNAL
 from tests.support.system import Harness
 
 Row = dict[str, Any]

@@ -123,6 +123,8 @@ def fill_part(venue: Venue, order_id: str, trade_id: str, size: int) -> tuple[Tr
 def becomes(venue: Venue, trade_id: str, status: TradeStatus) -> Trade:
     """The exchange shows another status of a trade from now on."""
     (made,) = [made for made in venue.trades if made.trade_id == trade_id]
-    changed = msgspec.structs.replace(made, status=status, updated_at_ms=venue.clock.now_ms())
+    # As of the newest block, which has it if the exchange says so.
+    told_ms = venue.clock.now_ms() - venue.block_age_ms
+    changed = msgspec.structs.replace(made, status=status, updated_at_ms=max(told_ms, made.updated_at_ms))
     venue.trades[venue.trades.index(made)] = changed
     return changed

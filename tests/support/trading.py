@@ -37,6 +37,9 @@ FRAME_MS = 70_000
 """More than two readings of trades overlap (D-21), so that the cursor counts."""
 
 BLOCK_MS = 2_000
+BLOCK_AGE_MS = 1_000
+"""The newest block is so old; the exchange calls a trade confirmed when it stands in that block, not before."""
+
 EARLIER_MS = 30_000
 """So long before its frame a fill was matched."""
 
@@ -165,7 +168,7 @@ class Fill:
             price_micro=self.price,
             status=status,
             matched_at_ns=self.matched_at_ns,
-            updated_at_ms=at_ms(frame),
+            updated_at_ms=at_ms(frame) - BLOCK_AGE_MS,
             owner=OWN_KEY if taker else "key-of-a-stranger",
             maker_address=FUNDER if taker else "0x00000000000000000000000000000000000000aa",
             transaction_hash=f"0xhash-{self.number}" if status in _ON_CHAIN else None,

@@ -30,6 +30,7 @@ from storage.errors import (
 from storage.lease import Leases
 from storage.ledger import Ledger
 from storage.projections import PROJECTIONS
+from storage.tables_own import INTERNAL
 from tests.integration.storage import samples
 from tests.integration.storage.faults import FailingConnection, InjectedError
 
@@ -48,7 +49,7 @@ def dump(database: Database) -> dict[str, list[str]]:
     def work(reader: pw.Database) -> dict[str, list[str]]:
         return {
             model._meta.table_name: sorted(repr(plain(row)) for row in model.select().tuples().execute(reader))
-            for model in (*tables.PUBLIC, *tables.INTERNAL)
+            for model in (*tables.PUBLIC, *INTERNAL)
         }
 
     return database.read(work)
@@ -78,7 +79,7 @@ class WritingContract(Fixtures):
     """Schema, rows, group commit, atomicity, fencing."""
 
     @pytest.mark.req("S-23", "D-23")
-    @pytest.mark.parametrize("model", [*tables.PUBLIC, *tables.INTERNAL], ids=lambda model: model.__name__)
+    @pytest.mark.parametrize("model", [*tables.PUBLIC, *INTERNAL], ids=lambda model: model.__name__)
     def test_migrations_make_the_tables_that_the_models_describe(
         self, database: Database, model: type[tables.Row]
     ) -> None:
@@ -128,7 +129,7 @@ class WritingContract(Fixtures):
     def test_a_row_reads_back_as_it_was_committed(self, database: Database, ledger: Ledger, row: Outcome) -> None:
         ledger.commit([samples.decision(row)])
         statement = PROJECTIONS[type(row)].statement
-        model = next(m for m in (*tables.PUBLIC, *tables.INTERNAL) if m._meta.table_name == statement.table)
+        model = next(m for m in (*tables.PUBLIC, *INTERNAL) if m._meta.table_name == statement.table)
         (stored,) = database.read(lambda reader: list(model.select().dicts().execute(reader)))
         expected = msgspec.to_builtins(row)
         common = stored.keys() & expected.keys()

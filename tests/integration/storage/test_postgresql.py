@@ -18,6 +18,7 @@ from tests.integration.storage import samples
 from tests.integration.storage.contract import OWNER, RowsContract, WritingContract
 from tests.integration.storage.contract_journal import JournalContract
 from tests.integration.storage.contract_reading import ReadingContract
+from tests.integration.storage.contract_snapshots import SnapshotsContract
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,10 @@ class TestPostgresqlJournal(JournalContract):
 
 
 class TestPostgresqlReading(ReadingContract):
+    pass
+
+
+class TestPostgresqlSnapshots(SnapshotsContract):
     pass
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from gevent.monkey import get_original, is_module_patched
 
 from storage.database import SWITCH_S, open_database, open_readonly
 from storage.errors import DatabaseUnavailable, StorageError
@@ -14,6 +15,7 @@ from tests.integration.storage import samples
 from tests.integration.storage.contract import OWNER, RowsContract, WritingContract
 from tests.integration.storage.contract_journal import JournalContract
 from tests.integration.storage.contract_reading import ReadingContract
+from tests.integration.storage.contract_snapshots import SnapshotsContract
 
 
 @pytest.fixture
@@ -34,6 +36,10 @@ class TestSqliteJournal(JournalContract):
 
 
 class TestSqliteReading(ReadingContract):
+    pass
+
+
+class TestSqliteSnapshots(SnapshotsContract):
     pass
 
 
@@ -88,3 +94,13 @@ def test_a_lock_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.db.lock").mkdir()
     with pytest.raises(DatabaseUnavailable, match=r"x\.db\.lock"):
         open_database(f"sqlite:///{tmp_path}/x.db", owner=OWNER, now_ms=1)
+
+
+@pytest.mark.req("D-22")
+@pytest.mark.parametrize("threads", [False, True])
+def test_work_leaves_its_thread_under_gevent_unless_it_shall_not(url: str, *, threads: bool) -> None:
+    thread = get_original("_thread", "get_ident")
+    database = open_database(url, owner=OWNER, now_ms=samples.AT_MS, threads=threads)
+    found = {database.read(lambda _reader: thread()), database.write(lambda _transaction: thread())}
+    assert (thread() not in found) is (threads and is_module_patched("threading"))
+    database.close()

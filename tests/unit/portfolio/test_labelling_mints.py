@@ -1,4 +1,4 @@
-"""Shares from nobody and to nobody against collateral, as contracts make them whose events nobody knows (L-14, X-08)."""
+"""Shares from nobody and to nobody against collateral, by contracts whose events nobody knows (L-14, X-08)."""
 
 from __future__ import annotations
 
