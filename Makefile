@@ -22,7 +22,7 @@ TEST_GROUPS := test-whole test-rest
 TEST_LOGS := .pytest_cache
 say = @printf '\033[1m%s\033[0m\n' '$(1)' >&2
 
-.PHONY: help demo test $(TEST_GROUPS) check format-check lint types contracts audit coverage-gates bench docs mutants lock
+.PHONY: help demo test $(TEST_GROUPS) check format-check lint types contracts audit coverage-gates bench docs mutants simulated-mutants lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -99,6 +99,10 @@ docs: $(STAMP) ## generate the reference pages
 mutants: $(STAMP) ## plant faults in the code; each must be caught by a named test
 	$(call say,mutants: plant faults one by one and run the test that must catch each)
 	@$(BIN)/python -m tests.mutants
+
+simulated-mutants: $(STAMP) ## plant faults in the code; the simulator must find each
+	$(call say,simulated-mutants: plant faults one by one and simulate seeds until one fails)
+	@$(BIN)/python -m tests.mutants.simulated
 
 lock: $(STAMP) ## renew requirements.lock from setup.cfg; UPGRADE=1 takes newer versions
 	$(call say,lock: resolve setup.cfg with its extras into requirements.lock, with hashes)

@@ -47,17 +47,26 @@ _Read: TypeAlias = tuple[set[str], tuple[ChainFact, ...]]
 class LogsFollowed:
     """One wallet's logs across cycles; ``book`` None: its chain's logs are not read."""
 
-    def __init__(self, address: str, book: TokenBook | None, reconciled_block: int | None) -> None:
+    def __init__(
+        self, address: str, book: TokenBook | None, reconciled_block: int | None, until: int | None = None
+    ) -> None:
+        """The logs up to ``until`` are needed no more; None: up to where the books were last compared.
+
+        It is less where a cycle could not read the logs, or left something open.
+        """
         self._address = address.lower()
         self._book = book
-        self._until = self._compared = self._planned = reconciled_block
+        self._compared = self._planned = reconciled_block
+        self._until = reconciled_block if until is None else until
         self._anew = True
+        self._complete = False
         self._torn: int | None = None
         self._final = 0
         self._strange = False
         self._labels = Labels(self._address, book or TokenBook())
         self._kept = Kept(self._labels)
         self._ready: dict[Place, _Read] = {}
+        self._untold: list[ChainTransaction] = []
         self._markets: dict[tuple[int, str], set[str]] = {}
         self._payouts: dict[str, Payout] = {}
         self._prices: dict[str, int] = {}
@@ -81,10 +90,18 @@ class LogsFollowed:
             standing=self._relied_on(running.sorted_images()),
             anew=self._anew,
         )
+        self._complete = False
+        self._labels.recall(running.images.values())
         if self._anew:
             self._kept.clear()
+            self._untold = []
         self._anew, self._torn = False, None
         return message
+
+    @property
+    def until(self) -> int | None:
+        """Up to there the logs were read, and left nothing open."""
+        return self._until
 
     @property
     def begun(self) -> bool:
@@ -124,15 +141,17 @@ class LogsFollowed:
         facts: list[ChainFact] = []
         waits = self._labels.waiting(self._kept).transactions if self._strange or self._any_strange(new) else ()
         self._strange = bool(waits)
-        for transaction in new:
-            news = self._is_news(transaction)
-            if news or transaction.block_number > self._final:
-                ready = self._ready.get((transaction.transaction_hash, transaction.block_hash))
-                strange, found = self._read(transaction) if ready is None else ready
-                unknown |= strange
-                if transaction.transaction_hash in waits:
-                    continue  # a cycle decides, once all that it moved is known
-                facts += found if news else (msgspec.structs.replace(fact, kept=True) for fact in found)
+        late, self._untold = self._untold, []
+        for transaction in (*late, *new):
+            ready = self._ready.get((transaction.transaction_hash, transaction.block_hash))
+            strange, found = self._read(transaction) if ready is None else ready
+            unknown |= strange
+            if transaction.transaction_hash in waits:
+                self._untold.append(transaction)
+                continue
+            # What a cycle has compared behind is told too: it may have had to guess the cause (D-12).
+            told = found if self._is_news(transaction) else (msgspec.structs.replace(one, kept=True) for one in found)
+            facts += told
         self._ready = {}
         events += self._seen(facts)
         urgent = bool(unknown) or any(not fact.order_id and not fact.kept for fact in facts) or bool(message.dropped)
@@ -148,7 +167,9 @@ class LogsFollowed:
             self._until = None if self._until is None else min(self._until, block.block_number - 1)
 
     def _dropped(self, blocks: Sequence[DroppedBlock]) -> Iterable[tuple[str, ChainDropped]]:
-        self._kept.drop({block.block_hash for block in blocks})
+        gone = {block.block_hash for block in blocks}
+        self._kept.drop(gone)
+        self._untold = [one for one in self._untold if one.block_hash not in gone]
         told: dict[str, list[DroppedBlock]] = {}
         for block in blocks:
             for market_id in self._markets.pop((block.block_number, block.block_hash), ()):
@@ -211,6 +232,7 @@ class LogsFollowed:
         pinned = running.balances
         if self._book is None or self._compared is None or pinned is None:
             return
+        self._complete = True
         seen = self._kept.up_to(pinned.block_number)
         running.logs = Logs(
             address=self._address,
@@ -224,14 +246,15 @@ class LogsFollowed:
     def compared(self, block_number: int | None, images: tuple[MarketImage, ...], *, agreed: bool) -> None:
         """A cycle has compared the wallet at this block; where nothing waits, logs up to it are needed no more.
 
-        Unless the endpoints ``agreed`` on the block, what came before it may still have to be undone (X-14).
+        Not where they could not be read for it; and unless the endpoints ``agreed`` on the block, what came before it
+        may still have to be undone (X-14).
         """
         if block_number is None:
             return
         self._compared = block_number
         torn = self._torn is not None and self._torn <= block_number
         waits = torn or any(token.pending for image in images for token in image.tokens)
-        if self._until is None or (agreed and not waits):
+        if self._until is None or (agreed and self._complete and not waits):
             self._until = block_number
         settled = self._settled_block
         self._kept.compared(block_number, self._until, settled)

@@ -59,9 +59,8 @@ class Kept:
         self._ask_again = True
         self._carried.update((one.transaction_hash, one.block_number) for one in self.up_to(block_number))
         self._carried = {name: number for name, number in self._carried.items() if number > settled}
-        self._all = [one for one in self._all if one.block_number > until or self._awaited(one, until)]
+        # Metadata may still come that says what a transaction was, and what moved the same tokens behind it.
+        waiting = self._labels.waiting(one for one in self._all if one.block_number > until - UNPLACED_BLOCKS)
+        awaited = waiting.transactions
+        self._all = [one for one in self._all if one.block_number > until or one.transaction_hash in awaited]
         self._labels.keep(self._all)
-
-    def _awaited(self, transaction: ChainTransaction, until: int) -> bool:
-        """Whether metadata may still come that says what the transaction was."""
-        return transaction.block_number > until - UNPLACED_BLOCKS and bool(self._labels.unplaced(transaction))

@@ -11,6 +11,7 @@ from portfolio.facts import MarketMeta
 from portfolio.labelling import IncompleteTransactionError, label
 from portfolio.labelling_book import TokenBook, TokenPlace
 from portfolio.unplaced import Unplaced, tokens_moved, unplaced
+from portfolio.views import MarketImage
 
 Place = tuple[str, str]
 """Hashes of a transaction and of its block: dropped, it may come again in another one."""
@@ -27,16 +28,26 @@ class Labels:
 
     def learn(self, metas: Iterable[MarketMeta]) -> None:
         """Where tokens belong, by their metadata."""
+        found = ((meta, token) for meta in metas for token in meta.tokens)
+        self._put(
+            (meta.market_id, token.token_id, _at(meta, meta.condition_id, token.outcome_index, meta.question_index))
+            for meta, token in found
+        )
+
+    def recall(self, images: Iterable[MarketImage]) -> None:
+        """Where tokens belong, by the markets that have them: an earlier life of the process may have learned it."""
+        found = ((image, token) for image in images for token in image.tokens if token.token_id not in self._markets)
+        self._put(
+            (image.market_id, token.token_id, _at(image, token.condition_id, token.outcome_index, token.question_index))
+            for image, token in found
+        )
+
+    def _put(self, known: Iterable[tuple[str, str, TokenPlace]]) -> None:
+        """Market, token, and where the token belongs."""
         tokens = dict(self.book.tokens)
-        for meta in metas:
-            for token in meta.tokens:
-                tokens[token.token_id] = TokenPlace(
-                    condition_id=meta.condition_id,
-                    outcome_index=token.outcome_index,
-                    question_index=meta.question_index,
-                    neg_risk_market_id=meta.market_id if meta.neg_risk else "",
-                )
-                self._markets[token.token_id] = meta.market_id
+        for market_id, token_id, place in known:
+            self._markets[token_id] = market_id
+            tokens[token_id] = place
         if tokens != self.book.tokens:
             self.book = msgspec.structs.replace(self.book, tokens=tokens)
             self._labelled = {}
@@ -73,6 +84,15 @@ class Labels:
         """Forget all others."""
         places = {_place(one) for one in transactions}
         self._labelled = {place: changes for place, changes in self._labelled.items() if place in places}
+
+
+def _at(market: MarketMeta | MarketImage, condition_id: str, outcome: int, question: int | None) -> TokenPlace:
+    return TokenPlace(
+        condition_id=condition_id,
+        outcome_index=outcome,
+        question_index=question,
+        neg_risk_market_id=market.market_id if market.neg_risk else "",
+    )
 
 
 def _place(transaction: ChainTransaction) -> Place:

@@ -40,7 +40,8 @@ NAMED_MAX = 5
 class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of the cycle; what decisions depend on travels within the views and events (D-16).
 
-    ``reconciled_block`` is where an earlier life of the process last compared the books with the chain;
+    ``reconciled_block`` is where an earlier life of the process last compared the books with the chain, and
+    ``logs_until`` up to where it had read the logs;
     ``interrupted_at_ms`` the time of a cycle that it did not finish: no other may have the same (D-24). ``begin``: the
     first cycle comes by itself (S-14), else it is asked for. ``fill_ttl_ms``: a fill's time to settle (R-10).
     ``address`` is the wallet's, ``book`` what its chain's logs are labelled by; None: they are not read.
@@ -55,6 +56,7 @@ class CoordinatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     policy: ViewPolicy
     apply_without_rpc: bool
     reconciled_block: int | None = None
+    logs_until: int | None = None
     interrupted_at_ms: int = 0
     begin: bool = True
     fill_ttl_ms: int = 900_000
@@ -91,7 +93,7 @@ class CycleStages(DecidingActor):
         self._directory = Directory(state.wallet, self.tell, self._ensure)
         self._cycle: Cycle | None = None
         self._reconciled_block = settings.reconciled_block
-        self._followed = LogsFollowed(settings.address, settings.book, settings.reconciled_block)
+        self._followed = LogsFollowed(settings.address, settings.book, settings.reconciled_block, settings.logs_until)
         self._shown = SyncShown(wallet=state)
         self._board.sync[state.wallet] = self._shown
 
@@ -250,7 +252,7 @@ class CycleStages(DecidingActor):
     def _close(self, running: Cycle, now_ms: int) -> None:
         running.stage = Stage.CLOSING
         shown = gathered(running, now_ms, self._settings.policy.discrepancy_alert_micro)
-        event = closing.close(shown, self._state)
+        event = msgspec.structs.replace(closing.close(shown, self._state), logs_until=self._followed.until)
         durable = CycleDurable(cycle_id=running.cycle_id, report=event.report)
         self._apply(event, ((self.address, durable),))
 

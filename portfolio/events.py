@@ -168,7 +168,8 @@ class CycleClosed(msgspec.Struct, frozen=True, kw_only=True, tag="cycle_closed")
     ``orders_read_at_ms`` and ``capital_micro`` are None where this cycle proved nothing new about them.
     ``cash_pending_micro`` is unexplained cash that waits for a second look; ``cash_alone`` says that no difference of
     shares waited beside it. ``inflows`` are the deposits, withdrawals and rewards that the chain's logs show; they are
-    in ``capital_micro``.
+    in ``capital_micro``. ``logs_until``: when it closed, the logs up to that block were read and left nothing open; a
+    later life of the process reads on from there. None: as far as the books were compared.
     """
 
     report: OperationsReport
@@ -180,6 +181,7 @@ class CycleClosed(msgspec.Struct, frozen=True, kw_only=True, tag="cycle_closed")
     discrepancy_alert_micro: int = 10_000_000
     cash_alone: bool = False
     inflows: tuple[ChainChange, ...] = ()
+    logs_until: int | None = None
 
 
 WalletEvent: TypeAlias = WalletDefined | MarketsRegistered | CycleClosed

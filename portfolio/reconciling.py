@@ -6,7 +6,7 @@ later block shows the same difference, and while fills are under way only after 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -169,7 +169,7 @@ def _certain_hints(draft: Draft, view: ExternalView, exams: Sequence[TokenExam])
     if view.opening:
         return ()
     found = {exam.token_id: exam.difference_micro for exam in exams}
-    usable, _ = usable_hints(_unbooked_logs(draft, view.hints), found, ())
+    usable, _ = usable_hints(_unbooked_logs(draft, view), found, ())
     return tuple(hint for group in connected(usable) if all(hint.certain for hint in group) for hint in group)
 
 
@@ -178,7 +178,7 @@ def _explaining(draft: Draft, view: ExternalView, ready: Collection[str]) -> tup
 
     Where there are none, it is what was known when the differences were first seen: cash, or logs not read now.
     """
-    logs = () if view.opening else _unbooked_logs(draft, view.hints)
+    logs = () if view.opening else _unbooked_logs(draft, view)
     found: dict[CauseHint, None] = {}
     for group in connected(logs):
         if any(token_id in ready for hint in group for token_id, _ in hint.legs):
@@ -189,8 +189,13 @@ def _explaining(draft: Draft, view: ExternalView, ready: Collection[str]) -> tup
     return tuple(found | dict.fromkeys(hint for hint in first if not any(leg[0] in told for leg in hint.legs)))
 
 
-def _unbooked_logs(draft: Draft, hints: Iterable[CauseHint]) -> tuple[CauseHint, ...]:
-    return tuple(hint for hint in hints if hint.logged_as and not stands_booked(draft.state, hint.logged_as))
+def _unbooked_logs(draft: Draft, view: ExternalView) -> tuple[CauseHint, ...]:
+    """The logs up to the view's block that are in no entry: those that it brings, and those that wait here (L-16)."""
+    block_number = view.chain.block_number if view.chain is not None else 0
+    waiting = (held.fact for held in draft.state.tail if not held.booked_as)
+    here = {fact.hint.logged_as: fact.hint for fact in waiting if fact.block_number <= block_number}
+    logs = here | {hint.logged_as: hint for hint in view.hints if hint.logged_as}
+    return tuple(hint for hint in logs.values() if not stands_booked(draft.state, hint.logged_as))
 
 
 def _hints_of(view: ExternalView, token_id: str) -> tuple[CauseHint, ...]:

@@ -42,6 +42,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     results: tuple[ViewResult, ...]
     unjudged: tuple[DriftFound, ...]
     reconciled_block: int | None
+    logs_until: int | None
 
 
 State: TypeAlias = MarketState | WalletState | GateState | IngestState
@@ -64,6 +65,8 @@ class Books:
         self._unjudged: list[DriftFound] = []
         self.reconciled_block: int | None = None
         """The block at which the books were last compared with the chain."""
+        self.logs_until: int | None = None
+        """The block up to which the chain's logs are needed no more, where that is known."""
 
     def recovery(self) -> tuple[tuple[Address, Event], ...]:
         """What a crash within a cycle left undone, and who is to be told (D-11 d).
@@ -131,6 +134,7 @@ class Books:
             self._unjudged = []
         if event.report.onchain_reconciled:
             self.reconciled_block = event.report.block_number
+            self.logs_until = event.logs_until
 
     def _viewed(self, view: ExternalView, result: ViewResult | None) -> None:
         if self.interrupted is None or self.interrupted[0] != view.cycle_id:
@@ -166,6 +170,7 @@ class Books:
             results=tuple(self._results),
             unjudged=tuple(self._unjudged),
             reconciled_block=self.reconciled_block,
+            logs_until=self.logs_until,
         )
 
     def put(self, address: str, state: State) -> None:
@@ -187,6 +192,7 @@ class Books:
         self._results = list(span.results)
         self._unjudged = list(span.unjudged)
         self.reconciled_block = span.reconciled_block
+        self.logs_until = span.logs_until
 
 
 def digest_of(digests: Mapping[str, str]) -> str:

@@ -202,6 +202,7 @@ class Wiring:
             ),
             apply_without_rpc=sync.rpc_unavailable_policy == "apply",
             reconciled_block=self._books.reconciled_block,
+            logs_until=self._books.logs_until,
             begin=self._begin,
             fill_ttl_ms=sync.pending_fill_ttl_ms,
             interrupted_at_ms=self._books.interrupted[1] if self._books.interrupted is not None else 0,

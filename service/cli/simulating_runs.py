@@ -55,15 +55,23 @@ class Runs:
         return self._asked[0] if len(self._asked) == 1 else None
 
     def _run(self) -> Iterator[tuple[Options, Result]]:
-        from service.simulation.workers import Workers
-
         if self._jobs > 1:
-            with Workers(self._jobs) as workers:
-                yield from zip(self._asked, workers.run(self._asked), strict=True)
+            yield from self._run_at_once()
         else:
             with playing() as play:
                 for options in self._asked:
                     yield options, play(options)
+
+    def _run_at_once(self) -> Iterator[tuple[Options, Result]]:
+        from service.simulation.workers import WorkerEnded, Workers
+
+        with Workers(self._jobs) as workers, interruptible(workers.end) as interrupted:
+            try:
+                yield from zip(self._asked, workers.run(self._asked), strict=True)
+            except WorkerEnded:
+                if not interrupted():
+                    raise
+                raise KeyboardInterrupt from None
 
     def _progress(self, number: int) -> None:
         now_s, count = time.monotonic(), len(self._asked)
@@ -80,29 +88,40 @@ def _span(seconds: float) -> str:
 
 
 @contextmanager
+def interruptible(stop: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+    """Within the block an interrupt calls ``stop``, a second one ends it all; yields whether there was one.
+
+    An interrupt that is raised wherever the program stands would end an actor, or the hub, and not the runs.
+    """
+    interrupts = 0
+
+    def interrupt(_number: int, _frame: object) -> None:
+        nonlocal interrupts
+        interrupts += 1
+        signal.signal(signal.SIGINT, before)
+        stop()
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield lambda: bool(interrupts)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
 def playing() -> Iterator[Callable[[Options], Result]]:
-    """Within the block seeds run here. An interrupt takes effect between two runs, a second one at once."""
+    """Within the block seeds run here; an interrupt takes effect between two of them."""
     from service.simulation.quiet import quiet
     from service.simulation.run import simulate
 
-    asked_to_stop = False
+    with quiet(), interruptible(lambda: None) as interrupted:
 
-    def stop(_number: int, _frame: object) -> None:
-        nonlocal asked_to_stop
-        asked_to_stop = True
-        signal.signal(signal.SIGINT, before)
+        def play(options: Options) -> Result:
+            if interrupted():
+                raise KeyboardInterrupt
+            return simulate(options)
 
-    def play(options: Options) -> Result:
-        if asked_to_stop:
-            raise KeyboardInterrupt
-        return simulate(options)
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        with quiet():
-            yield play
-    finally:
-        signal.signal(signal.SIGINT, before)
+        yield play
 
 
 def shrunk(failed: tuple[Options, Result]) -> Shrunk:

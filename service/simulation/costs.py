@@ -1,4 +1,4 @@
-"""What the wallet's tokens cost by the world's own record, where the rules alone decide it (R-13).
+"""What the wallet's tokens cost and earned by the world's own record, where the rules alone decide it (R-13).
 
 Computed without the service's arithmetic. What the rules leave to a mark or a Data API (an opening, a transfer in), or
 spread over an event (a conversion), makes the cost of all that follows there undetermined, and it is not compared.
@@ -21,44 +21,53 @@ _PRICED = _KNOWN | {"DEPOSIT", "WITHDRAWAL"}
 
 @dataclass
 class Held:
-    """Shares of a token and what they cost."""
+    """Shares of a token, what they cost, what those that were given brought beyond their cost, and fees paid."""
 
     shares: int = 0
     cost: int = 0
+    realized: int = 0
+    fees: int = 0
+    known: bool = True
 
-    def give(self, shares: int) -> bool:
-        """Shares leave at cost; False where there are not so many."""
+    def take(self, shares: int, cost: int) -> None:
+        """Shares come."""
+        self.shares += shares
+        self.cost += cost
+
+    def give(self, shares: int) -> int:
+        """Shares leave at cost, which is returned; where there are not so many nothing is known from here on."""
         if shares > self.shares:
-            return False
-        self.cost -= self.cost if shares == self.shares else self.cost * shares // self.shares
+            self.known = False
+            return 0
+        removed = self.cost if shares == self.shares else self.cost * shares // self.shares
         self.shares -= shares
-        return True
+        self.cost -= removed
+        return removed
+
+    def sell(self, shares: int, proceeds: int) -> None:
+        """Shares leave for what they bring."""
+        self.realized += proceeds - self.give(shares)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Move:
-    """One change of one token; ``cost`` is what it brought, and nothing for shares that leave."""
-
-    token: str
-    shares: int
-    cost: int
-
-
-def costs(world: World, opened_ms: int) -> dict[str, int]:
-    """Cost by token id, of those where it is determined. What is from before ``opened_ms`` is an opening (R-23)."""
-    held: dict[str, Held] = {}
+def costs(world: World, opened_ms: int) -> dict[str, Held]:
+    """By token id, those where it is determined. What is from before ``opened_ms`` is an opening (R-23)."""
+    ledger = _Ledger(world)
     unknown: set[str] = set()
     for operation in world.books.operations:
-        if operation.kind not in _PRICED or operation.at_ms < opened_ms:
+        if operation.kind not in _PRICED or operation.at_ms < opened_ms or _is_unlabelled(world, operation):
             unknown.update(_all_of(world, operation))
-    for move in _moves(world):
-        token = held.setdefault(move.token, Held())
-        if move.shares >= 0:
-            token.shares += move.shares
-            token.cost += move.cost
-        elif not token.give(-move.shares):
-            unknown.add(move.token)
-    return {token: one.cost for token, one in held.items() if token not in unknown}
+    for operation, part in _moves(world):
+        if part is None:
+            ledger.take(operation)
+        else:
+            ledger.fill(part)
+    return {token: held for token, held in ledger.held.items() if held.known and token not in unknown}
+
+
+def _is_unlabelled(world: World, operation: Operation) -> bool:
+    """Of Protocol V2 the events of its modules are not known: what they do looks like transfers."""
+    versions = {world.directory.by_token[token].version for token in operation.tokens}
+    return operation.kind != "TRADE" and "v2" in versions
 
 
 def _all_of(world: World, operation: Operation) -> Iterator[str]:
@@ -69,7 +78,7 @@ def _all_of(world: World, operation: Operation) -> Iterator[str]:
             yield from other.tokens
 
 
-def _moves(world: World) -> Iterator[_Move]:
+def _moves(world: World) -> Iterator[tuple[Operation, Fill | None]]:
     """All changes in economic order: a fill at its match, all else at its block and by its place in that (D-02).
 
     The match of a trade that is in no list can be known to nobody but the exchange: it is at its block too.
@@ -83,15 +92,53 @@ def _moves(world: World) -> Iterator[_Move]:
             trade = world.exchange.trades[operation.trade_id]
             timed.append((trade.matched_ns if trade.listed else block_ns, place, operation, fill))
     for _, _, operation, part in sorted(timed, key=lambda row: row[:2]):
-        yield from _of_operation(world, operation) if part is None else _of_fill(part)
+        yield operation, part
 
 
-def _of_fill(fill: Fill) -> Iterator[_Move]:
-    yield _Move(token=fill.token, shares=fill.shares, cost=fill.cash if fill.side == BUY else 0)
+class _Ledger:
+    """Takes one change after the other."""
 
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.held: dict[str, Held] = {}
 
-def _of_operation(world: World, operation: Operation) -> Iterator[_Move]:
-    for token, shares in operation.tokens.items():
-        half = shares // 2
-        is_first = world.directory.by_token[token].index_of(token) == 0
-        yield _Move(token=token, shares=shares, cost=shares - half if is_first else half)
+    def _of(self, token: str) -> Held:
+        return self.held.setdefault(token, Held())
+
+    def fill(self, fill: Fill) -> None:
+        held = self._of(fill.token)
+        held.fees += fill.fee
+        if fill.side == BUY:
+            held.take(fill.size, fill.cash)
+        else:
+            held.sell(fill.size, -fill.cash)
+
+    def take(self, operation: Operation) -> None:
+        if operation.kind == "MERGE":
+            self._merge(operation)
+            return
+        for token, shares in operation.tokens.items():
+            if shares >= 0:
+                half = shares // 2
+                self._of(token).take(shares, shares - half if self._index(token) == 0 else half)
+            elif operation.kind == "REDEEM":
+                self._of(token).sell(-shares, self._payout(token, -shares))
+            else:
+                self._of(token).give(-shares)
+
+    def _merge(self, operation: Operation) -> None:
+        """Proceeds are parted in proportion to the cost of what was merged, what is left over goes to YES."""
+        yes, no = sorted(operation.tokens, key=self._index)
+        shares = -operation.tokens[yes]
+        removed = self._of(yes).give(shares), self._of(no).give(shares)
+        whole = sum(removed)
+        for_no = shares * removed[1] // whole if whole else shares // 2
+        self._of(yes).realized += shares - for_no - removed[0]
+        self._of(no).realized += for_no - removed[1]
+
+    def _index(self, token: str) -> int:
+        return self._world.directory.by_token[token].index_of(token)
+
+    def _payout(self, token: str, shares: int) -> int:
+        payouts = self._world.directory.by_token[token].payouts or (0, 0)
+        return shares * payouts[self._index(token)] // sum(payouts)

@@ -94,20 +94,24 @@ class TradeDeeds:
         if not waiting:
             return None
         trade = self._draw.random.choice(waiting)
-        if FAILED in self._faults and self._draw.random.random() < 0.5:
-            return self._draw.act(actions.FailTrade(trade_id=trade.trade_id, dropped=self._draw.random.random() < 0.3))
+        fails, dropped = self._draw.random.random() < 0.5, self._draw.random.random() < 0.3
+        if fails and FAILED in self._faults:
+            return self._draw.act(actions.FailTrade(trade_id=trade.trade_id, dropped=dropped))
         return self._draw.act(actions.SettleTrade(trade_id=trade.trade_id))
 
     def _settlement(self) -> dict[str, Any]:
-        """How a match settles: mostly in the next block."""
+        """How a match settles: mostly in the next block. A fault that is not played changes no other draw."""
         draw = self._draw.random
-        late = LATE in self._faults and draw.random() < 0.3
+        late, stuck, unbroadcast = draw.random() < 0.3, draw.random() < _STUCK, draw.random() < 0.5
+        delay, again, retries = draw.randrange(1, 4), draw.random() < 0.15, draw.randrange(1, 3)
+        fail, dropped, shown = draw.random() < 0.12, draw.random() < 0.2, draw.random() < 0.4
+        late = late and LATE in self._faults
         return {
-            "delay_blocks": draw.randrange(1, 4) if late else 0,
-            "retries": draw.randrange(1, 3) if RETRIED in self._faults and draw.random() < 0.15 else 0,
-            "stuck": late and draw.random() < _STUCK,
-            "fail": FAILED in self._faults and draw.random() < 0.12,
-            "dropped": draw.random() < 0.2,
-            "hash_at_match": draw.random() < 0.4,
-            "unbroadcast": late and draw.random() < 0.5,
+            "delay_blocks": delay if late else 0,
+            "retries": retries if again and RETRIED in self._faults else 0,
+            "stuck": late and stuck,
+            "fail": fail and FAILED in self._faults,
+            "dropped": dropped,
+            "hash_at_match": shown,
+            "unbroadcast": late and unbroadcast,
         }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
+from polymarket.sandbox.actions import AnyAction
 from polymarket.sandbox.amounts import ONE
 from polymarket.sandbox.markets import Market
 from polymarket.sandbox.trading import Order
@@ -14,13 +16,25 @@ _DUST = 0.2
 
 
 class Draw:
-    """Draws by seed. ``venue`` is where what was drawn then happens."""
+    """Draws by seed. ``venue`` is where what was drawn then happens; ``acted`` is what happened in this step."""
 
-    def __init__(self, venue: Venue, random: Random) -> None:
-        """``random`` is the script's alone."""
-        self.act = venue.act
+    def __init__(self, venue: Venue) -> None:
+        """Nothing is drawn before ``begin``."""
+        self._act = venue.act
         self.world = venue.world
+        self.random: Random
+        self.acted: list[AnyAction] = []
+
+    def begin(self, random: Random) -> None:
+        """A step begins; ``random`` is its own."""
         self.random = random
+        self.acted = []
+
+    def act(self, action: AnyAction) -> dict[str, Any]:
+        """Let something happen."""
+        told = self._act(action)
+        self.acted.append(action)
+        return told
 
     def open_market(self) -> Market:
         """A market that trades."""

@@ -3,75 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import msgspec
 
+from actors.streaming import StreamShown
 from messages.addresses import Address
-from messages.ledger import Decision, JournalEntry
-from polymarket.settings import ApiCredentials, Secret
 from portfolio.outcomes import Alert, CycleStatus, DeltaType, OperationsReport
+from portfolio.state import digest
 from service.config import Config
-from service.config.building import build
 from service.config.outside import polymarket_settings
-from service.config.schema import RawConfig
 from service.process import Outside, Process
+from service.simulation.ledger import CrashingLedger
 from service.simulation.reads import Network, VirtualReads
+from service.simulation.settings import WALLET
 from service.simulation.stream import VirtualStream
 from service.simulation.timeline import Life
 from service.simulation.venue import Venue
 from service.wiring import Ground
 from storage.database import Database, open_database
-from storage.ledger import Ledger
 
-WALLET = "main"
-FOLLOW_S = 4
-FILL_TTL_S = 60
-"""A minute, not a quarter of an hour: what becomes of a fill whose end nobody shows has to be seen (R-10)."""
-
-
-def configuration(folder: Path, venue: Venue, interval_s: int) -> Config:
-    """The configuration of a service against the venue, with the defaults of production wherever it can have them."""
-    info = venue.sandbox.describe()
-    contracts, wallet = info["contracts"], info["wallet"]
-    raw = RawConfig.model_validate(
-        {
-            "service": {"state_dir": str(folder)},
-            "sync": {
-                "sync_interval_s": interval_s,
-                "settle_window_s": interval_s,
-                "pending_fill_ttl_s": FILL_TTL_S,
-            },
-            "wallets": [
-                {name: wallet[name] for name in ("address", "signer_address", "signature_type")} | {"name": WALLET}
-            ],
-            "polymarket": {name: info[name] for name in ("clob_url", "data_api_url", "gamma_url", "user_ws_url")},
-            "polygon": {
-                "rpc_url": info["rpc_url"],
-                "chain_id": info["chain_id"],
-                "collateral": contracts["collateral"],
-                "usdc_e": contracts["bridged_usdc"],
-                "wrapped_collateral": contracts["wrapped_collateral"],
-                "conditional_tokens": contracts["conditional_tokens"],
-                "neg_risk_adapter": contracts["neg_risk_adapter"],
-                "exchanges": [contracts["exchange"], contracts["neg_risk_exchange"]],
-                "position_contracts": [contracts["position_manager"]],
-                "multicall": contracts["multicall"],
-                "follow_interval_s": FOLLOW_S,
-            },
-            "storage": {"url": f"sqlite:///{folder}/books.db"},
-            "statsd": {"host": ""},
-            "http": {"bind": ""},
-        }
-    )
-    key = ApiCredentials(
-        key=Secret(wallet["api_key"]),
-        secret=Secret(wallet["api_secret"]),
-        passphrase=Secret(wallet["api_passphrase"]),
-    )
-    return build(None, raw, folder, {WALLET: key}, None)
+SNAPSHOT_EVERY = 60
+"""Entries; so that most lives begin from a snapshot, for which production's would need a far longer journal."""
 
 
 class Seen:
@@ -110,38 +64,33 @@ class Poison(msgspec.Struct, frozen=True):
     """A message that no actor takes: whoever gets it crashes."""
 
 
-class CrashingLedger(Ledger):
-    """The ledger of a process that may die at a commit: just before it, or behind it with nobody told yet (D-18)."""
-
-    def __init__(self, database: Database, life: Life) -> None:
-        """``life`` is what ends."""
-        super().__init__(database)
-        self._life = life
-        self.die_before = False
-        self.die_after = False
-
-    def commit(self, decisions: Sequence[Decision]) -> tuple[JournalEntry, ...]:
-        """As the ledger does it, with a crash where one is due."""
-        if self.die_before:
-            self._life.die_here()
-        entries = super().commit(decisions)
-        if self.die_after:
-            self._life.die_here()
-        return entries
-
-
 class SimulatedProcess(Process):
-    """One life of the service's process."""
+    """One life of the service's process. ``seen`` is what left it, in this life and those before."""
+
+    seen: Seen
 
     def __init__(self, config: Config, database: Database, outside: Outside, life: Life) -> None:
         """Everything that is not virtual is production's."""
-        super().__init__(config, database, outside, Ground(clock=life.clock, runtime=life))
+        super().__init__(
+            config, database, outside, Ground(clock=life.wall, runtime=life, snapshot_every=SNAPSHOT_EVERY)
+        )
         self.life = life
         self.database = database
         self.ledger = CrashingLedger(database, life)
         self._ledger = self.ledger
         self._poisoned: list[Address] = []
         self.crashed_by_itself: list[Address] = []
+        self.restarted_at_ms: int | None = None
+
+    @property
+    def interval_ms(self) -> int:
+        """Between two cycles."""
+        return self._config.sync.sync_interval_ms
+
+    @property
+    def stream(self) -> StreamShown | None:
+        """What the ingest shows of the user stream."""
+        return self._stream_shown()
 
     def poison(self, choose: Callable[[Sequence[Any]], Any], kinds: frozenset[str]) -> str:
         """Let one actor of these kinds crash at its next message but those before; its address, empty for none."""
@@ -153,15 +102,28 @@ class SimulatedProcess(Process):
         self._post.tell(address, Poison())
         return address
 
+    def remembered(self) -> dict[str, str]:
+        """Digests of the states of all actors that decide, as they are in memory, by address."""
+        states = {str(vars(actor)["address"]): vars(actor).get("_state") for actor in self.life.actors}
+        return {address: digest(state) for address, state in sorted(states.items()) if state is not None}
+
     def die(self) -> None:
         """Crash: memory is gone, the files stay."""
         self.life.end()
         self.database.close()
 
+    def _stop_actor(self, address: Address) -> None:
+        """As in production, though nobody can wait here for an actor while the others go on."""
+        ref = self._post.ref(address)
+        self._post.unregister(address)
+        if ref is not None and ref.is_alive():
+            self.life.stop(ref)
+
     def _began(self) -> None:
         """A life is short: the collector is left as it is."""
 
     def _restart(self, address: Address) -> None:
+        self.restarted_at_ms = self.life.clock.now_ms()
         if address in self._poisoned:
             self._poisoned.remove(address)
         else:
@@ -171,7 +133,7 @@ class SimulatedProcess(Process):
 
 def begin(config: Config, venue: Venue, life: Life, seen: Seen, random: Random) -> SimulatedProcess:
     """Start the process, as from the command line."""
-    database = open_database(config.storage_url, owner="simulation", now_ms=life.clock.now_ms())
+    database = open_database(config.storage_url, owner="simulation", now_ms=life.wall.now_ms(), threads=False)
     network = Network(polymarket_settings(config), venue, life, random)
     outside = Outside(
         reads=VirtualReads(network),
@@ -181,8 +143,9 @@ def begin(config: Config, venue: Venue, life: Life, seen: Seen, random: Random) 
         stream=lambda: VirtualStream(venue, life, random),
     )
     process = SimulatedProcess(config, database, outside, life)
+    process.seen = seen
     process.start()
     return process
 
 
-__all__ = ["WALLET", "Seen", "SimulatedProcess", "begin", "configuration"]
+__all__ = ["WALLET", "Seen", "SimulatedProcess", "begin"]

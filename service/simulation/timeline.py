@@ -18,12 +18,26 @@ from actors.pump import PumpRuntime, VirtualClock
 from actors.runtime import Cancel
 
 
+class WallClock:
+    """What the machine shows of the time: it can be set, while timers go by the time that really goes by."""
+
+    def __init__(self, true: VirtualClock) -> None:
+        """Right at first."""
+        self._true = true
+        self.wrong_ms = 0
+
+    def now_ms(self) -> int:
+        """Milliseconds UTC, as the machine has them."""
+        return self._true.now_ms() + self.wrong_ms
+
+
 class Timeline:
     """What is due, by virtual time; what is due at one moment happens in the order in which it was planned."""
 
     def __init__(self, start_ms: int) -> None:
         """``start_ms`` is the first moment, ms UTC."""
         self.clock = VirtualClock(start_ms)
+        self.wall = WallClock(self.clock)
         self._due: list[tuple[int, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
         self._cancelled: set[int] = set()
@@ -58,7 +72,8 @@ class Life(PumpRuntime):
         """``seed`` chooses among the actors that have mail."""
         super().__init__(timeline.clock, seed)
         self._timeline = timeline
-        self._lived: list[tuple[pykka.ActorRef[Any], greenlet.greenlet]] = []
+        self.wall = timeline.wall
+        self._lived: list[tuple[pykka.Actor, greenlet.greenlet]] = []
         self._main = greenlet.getcurrent()
         self.over = False
 
@@ -66,7 +81,7 @@ class Life(PumpRuntime):
         """Run an actor's loop up to its first wait for mail."""
         super().run(actor, loop)
         inbox: Any = actor.actor_inbox
-        self._lived.append((actor.actor_ref, inbox.runner))
+        self._lived.append((actor, inbox.runner))
 
     def later(self, delay_ms: int, action: Callable[[], None]) -> Cancel:
         """Call ``action`` after a delay, unless this life is over by then."""
@@ -77,6 +92,10 @@ class Life(PumpRuntime):
 
         return self._timeline.later(delay_ms, fire)
 
+    def reschedule(self, seed: int) -> None:
+        """From here on another seed chooses among the actors that have mail."""
+        self._random.seed(seed)
+
     def die_here(self) -> None:
         """Called from within an actor: it never goes on from here. From elsewhere, nothing happens."""
         current = greenlet.getcurrent()
@@ -84,16 +103,27 @@ class Life(PumpRuntime):
             self.over = True
             self._main.switch()
 
+    def stop(self, ref: pykka.ActorRef[Any]) -> None:
+        """Let an actor handle what it has, and stop, while the others go on."""
+        ref.stop(block=False)
+        while ref.is_alive() and self.step():
+            pass
+
+    @property
+    def actors(self) -> list[pykka.Actor]:
+        """All that lived in this life, in the order in which they began."""
+        return [actor for actor, _ in self._lived]
+
     def end(self) -> None:
         """Take all actors down at once; none of them takes another message."""
         self.over = True
-        mine = {ref for ref, _ in self._lived}
+        mine = {actor.actor_ref for actor, _ in self._lived}
         others = [ref for ref in pykka.ActorRegistry.get_all() if ref not in mine]
         # An actor that is ended from outside makes pykka stop all that are registered, and wait for them.
         for ref in (*mine, *others):
             pykka.ActorRegistry.unregister(ref)
         for _, runner in self._lived:
-            if not runner.dead:
+            while not runner.dead:  # one that died amid a message takes that for its end, and waits for the next one
                 runner.parent = greenlet.getcurrent()
                 runner.throw()
         self._lived.clear()

@@ -269,8 +269,8 @@ MUTANTS = (
     Mutant(
         name="book a log twice",
         file="portfolio/reconciling.py",
-        old=" and not stands_booked(draft.state, hint.logged_as)]",
-        new="]",
+        old=" and not stands_booked(draft.state, hint.logged_as))",
+        new=")",
         test=f"{LOGGED}::test_one_log_is_booked_once_however_often_it_is_read",
     ),
     Mutant(

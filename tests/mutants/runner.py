@@ -13,7 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from tests.mutants.catalogue import Mutant
+from tests.mutants.planted import Replacement
+from tests.mutants.seeds import Run, Verdict
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("actors", "messages", "polymarket", "portfolio", "service", "storage", "tests", "bin", "conf", "setup.cfg")
@@ -30,12 +34,15 @@ PYTEST = (
     "-p",
     "no:cacheprovider",
 )
+SEEDS = (sys.executable, "-m", "gevent.monkey", "--module", "tests.mutants.seeds")
 TEST_FAILED = 1
 """pytest's exit code when tests ran and some failed; anything else is no verdict on the fault."""
 
 TEST_WITHIN_S = 600
 """Generous for a loaded machine; most need seconds."""
+SIMULATED_WITHIN_S = 3_600
 SHOWN_LINES = 15
+SHOWN_CHARACTERS = 400
 
 
 class CannotPlant(Exception):
@@ -43,7 +50,7 @@ class CannotPlant(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class Caught:
     """Whether the named test failed, in how many seconds, and what pytest said when it did not."""
 
     mutant: Mutant
@@ -78,16 +85,34 @@ class Copy:
             check=False,
         )
 
+    def simulated(self, *runs: Run) -> list[Verdict]:
+        """Simulate, each run until a seed fails."""
+        done = subprocess.run(
+            [*SEEDS, *(msgspec.json.encode(run).decode() for run in runs)],
+            cwd=self._folder,
+            env={**os.environ, "PYTHONPATH": str(self._folder)},
+            capture_output=True,
+            timeout=SIMULATED_WITHIN_S,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise CannotPlant(f"the simulator did not run: {done.stderr.decode()[-SHOWN_CHARACTERS:]}")
+        return msgspec.json.decode(done.stdout.splitlines()[-1], type=list[Verdict])
+
     @contextmanager
-    def planted(self, mutant: Mutant) -> Iterator[None]:
-        """The copy with a fault in it. Raises :class:`CannotPlant`."""
-        file = self._folder / mutant.file
-        before = file.read_text(encoding="utf-8")
-        self._write(file, with_fault(before, mutant))
+    def planted(self, *faults: Mutant | Replacement) -> Iterator[None]:
+        """The copy with faults in it. Raises :class:`CannotPlant`."""
+        before = {fault.file: (self._folder / fault.file).read_text(encoding="utf-8") for fault in faults}
+        texts = dict(before)
+        for fault in faults:
+            texts[fault.file] = with_fault(texts[fault.file], fault)
         try:
+            for name, text in texts.items():
+                self._write(self._folder / name, text)
             yield
         finally:
-            self._write(file, before)
+            for name, text in before.items():
+                self._write(self._folder / name, text)
 
     def _write(self, file: Path, text: str) -> None:
         """Write with a time of its own: Python tells by size and second whether a compiled file is still good."""
@@ -95,23 +120,23 @@ class Copy:
         self._planted += 1
         os.utime(file, (self._planted, self._planted))
 
-    def verdict(self, mutant: Mutant) -> Verdict:
+    def verdict(self, mutant: Mutant) -> Caught:
         """Plant a fault, run its test, take the fault out."""
         started_s = time.monotonic()
         with self.planted(mutant):
             done = self.run([mutant.test])
         said = "\n".join((done.stdout + done.stderr).splitlines()[-SHOWN_LINES:])
         seconds = time.monotonic() - started_s
-        return Verdict(mutant=mutant, caught=done.returncode == TEST_FAILED, seconds=seconds, said=said)
+        return Caught(mutant=mutant, caught=done.returncode == TEST_FAILED, seconds=seconds, said=said)
 
 
-def with_fault(text: str, mutant: Mutant) -> str:
+def with_fault(text: str, mutant: Mutant | Replacement) -> str:
     """The text with the fault in it. Raises :class:`CannotPlant`."""
     found = text.count(mutant.old)
     if found != 1:
         raise CannotPlant(
             f"{mutant.name}: the text to replace was in {mutant.file} {found} times, expected once; "
-            f"renew tests/mutants/catalogue.py"
+            f"renew its catalogue in tests/mutants"
         )
     return text.replace(mutant.old, mutant.new)
 

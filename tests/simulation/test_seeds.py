@@ -21,6 +21,7 @@ from service.simulation.faults import (
     CRASH_AT_COMMIT,
     FAILED,
     LATE,
+    OF_NODES,
     OF_PROCESS,
     OF_SOURCES,
     REORGANISED,
@@ -79,13 +80,13 @@ def test_the_books_become_the_worlds_own_after_all_faults(seed: int) -> None:
 @pytest.mark.req("X-03", "L-30")
 def test_the_fixed_seeds_play_every_kind_of_fault_and_everything_that_can_happen() -> None:
     results = [under_all_faults(seed) for seed in SEEDS]
-    assert set(OF_SOURCES) | set(OF_PROCESS) == {name for result in results for name in result.faults}
+    assert {*OF_SOURCES, *OF_NODES, *OF_PROCESS} == {name for result in results for name in result.faults}
     assert {name for result in results for name in result.happened} == DEEDS
 
 
 @pytest.mark.req("X-03", "L-14", "L-09", "X-10")
 def test_without_faults_every_change_has_its_transaction_and_every_cost_is_the_rules() -> None:
-    result = run(3, frozenset(), steps=60)
+    result = run(2, frozenset(), steps=60)
     assert result.ok, told(result)
     assert (result.lives, result.faults) == (1, {})
     assert {"external_trade", "split", "merge", "transfer_in", "transfer_out"} <= result.happened.keys()
@@ -100,7 +101,7 @@ def test_trades_that_fail_and_blocks_that_are_dropped_leave_no_trace_in_the_book
 
 @pytest.mark.req("X-03", "L-30", "L-02", "L-19", "D-18", "D-19")
 def test_crashes_at_any_step_change_nothing_but_the_number_of_lives() -> None:
-    result = run(0, frozenset({CRASH, CRASH_AT_COMMIT, ACTOR_CRASH}))
+    result = run(4, frozenset({CRASH, CRASH_AT_COMMIT, ACTOR_CRASH}))
     assert result.ok, told(result)
     assert result.lives == 1 + result.faults[CRASH] + result.faults[CRASH_AT_COMMIT]
     assert result.faults[ACTOR_CRASH] > 0
@@ -175,7 +176,7 @@ class Bystander(pykka.ThreadingActor):
 def test_actors_outside_a_simulation_live_on_when_a_life_in_it_ends() -> None:
     bystander = Bystander.start()
     try:
-        result = run(1, frozenset({CRASH_AT_COMMIT}))
+        result = run(4, frozenset({CRASH_AT_COMMIT}))
         assert (result.ok, result.lives > 1, bystander.is_alive()) == (True, True, True)
         assert bystander in pykka.ActorRegistry.get_all()
     finally:

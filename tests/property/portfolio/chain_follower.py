@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from portfolio.closing import Gathered, close
 from portfolio.cycle import Frame, Plan, plan
 from portfolio.events import ChainDropped, ChainSeen, MarketDefined
@@ -33,7 +35,7 @@ class Follower:
         self.told: dict[int, Block] = {}
         self.until = self.compared = self.cycles = 0
         self.last: tuple[Plan, ViewResult | None] | None = None
-        self.entries: dict[str, BookedAdjustment] = {}
+        self.entries: Mapping[str, BookedAdjustment] = {}
 
     @property
     def state(self) -> MarketState:

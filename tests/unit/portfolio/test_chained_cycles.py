@@ -320,3 +320,16 @@ def test_a_difference_that_cash_explained_at_first_gets_the_numbers_of_the_log_t
     book.look(balances(52, yes=13), hints=(bought,))
     (entry,) = book.entries()
     assert (entry.entry_id, entry.estimated, book.position().fees_micro) == (bought.logged_as, False, 30)
+
+
+@pytest.mark.req("L-14", "L-16", "X-01")
+def test_a_log_that_waits_here_tells_the_cause_where_a_cycle_cannot_read_the_logs() -> None:
+    book = holding()
+    bought = filled(order_id="0xb")
+    book.chain(bought)
+    for block in (51, 52):
+        assert book.entries() == ()
+        book.look(balances(block, yes=13), hints=())
+    (entry,) = book.entries()
+    assert (entry.entry_id, book.shares()) == (bought.hint.logged_as, 13 * SHARE)
+    assert [held.booked_as for held in book.state.tail] == [bought.hint.logged_as]
