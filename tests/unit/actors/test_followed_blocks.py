@@ -78,9 +78,25 @@ def test_what_took_the_place_of_a_block_while_it_was_compared_is_kept_for_the_ne
 def test_nothing_is_forgotten_of_a_block_that_the_endpoints_do_not_agree_on() -> None:
     followed = LogsFollowed(FUNDER, BOOK, RECONCILED)
     for agreed, begins in ((False, RECONCILED + 1), (True, 107)):
-        asked(followed, pinned(106))
+        running = pinned(106)
+        asked(followed, running)
+        followed.complete(running)
         followed.compared(106, (), agreed=agreed)
         assert asked(followed, pinned(107)).from_block == begins
+
+
+@pytest.mark.req("L-14", "X-01", "L-17")
+def test_logs_that_a_cycle_could_not_read_are_needed_on_in_a_later_life_too() -> None:
+    """Its balances were compared without them, and what they show is to take the place of what it guessed."""
+    followed = LogsFollowed(FUNDER, BOOK, RECONCILED)
+    running = pinned(106)
+    asked(followed, running)
+    followed.planned(running, {})
+    followed.compared(106, (), agreed=True)
+    assert followed.until == RECONCILED
+    later = LogsFollowed(FUNDER, BOOK, 106, followed.until)
+    assert asked(later, pinned(107)).from_block == RECONCILED + 1
+    assert asked(LogsFollowed(FUNDER, BOOK, 106), pinned(107)).from_block == 107
 
 
 @pytest.mark.req("X-01", "X-14")
