@@ -15,6 +15,7 @@ import msgspec
 from actors.gathering import Cycle
 from actors.kept import Kept
 from actors.labels import Labels, Place
+from actors.told import PART, Told
 from messages.addresses import Address
 from messages.following import ChainFollowed, FollowTo
 from portfolio.chain import ChainTransaction
@@ -24,13 +25,10 @@ from portfolio.facts import MarketMeta, Payout
 from portfolio.labelling_book import TokenBook
 from portfolio.readings import Logs
 from portfolio.tail import ChainFact, DroppedBlock, facts_of
-from portfolio.views import MarketImage, TokenPrice
+from portfolio.views import MarketImage
 
 BLOCKS_MAX = 100_000
 """Blocks that are read at most; what lies further back is inferred from balances."""
-
-PART = 200
-"""Transactions that are looked at, and facts that one market is told, before others are let in: some 20 ms of work."""
 
 
 class Handed(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +65,7 @@ class LogsFollowed:
         self._kept = Kept(self._labels)
         self._ready: dict[Place, _Read] = {}
         self._untold: list[ChainTransaction] = []
-        self._markets: dict[tuple[int, str], set[str]] = {}
+        self._told = Told(self._labels.market_of)
         self._payouts: dict[str, Payout] = {}
         self._prices: dict[str, int] = {}
 
@@ -114,11 +112,9 @@ class LogsFollowed:
         The watcher may have begun anew since, or a market may have missed what it was told: the watcher looks at those
         that it does not know itself.
         """
-        for image in images:
-            for change in image.chained:
-                self._markets.setdefault((change.block_number, change.block_hash), set()).add(image.market_id)
+        self._told.recall(images)
         kept = {(one.block_number, one.block_hash) for one in self._kept}
-        return tuple(sorted(place for place in kept.union(self._markets) if place[0] > self._final))
+        return tuple(sorted(place for place in kept | self._told.places() if place[0] > self._final))
 
     # -- what the watcher says --------------------------------------------------------------------------------------
 
@@ -153,7 +149,7 @@ class LogsFollowed:
             told = found if self._is_news(transaction) else (msgspec.structs.replace(one, kept=True) for one in found)
             facts += told
         self._ready = {}
-        events += self._seen(facts)
+        events += self._told.seen(facts, self._settled_block, self._prices)
         urgent = bool(unknown) or any(not fact.order_id and not fact.kept for fact in facts) or bool(message.dropped)
         return Handed(events=tuple(events), unknown=tuple(sorted(unknown | still_unknown)), urgent=urgent)
 
@@ -170,40 +166,16 @@ class LogsFollowed:
         gone = {block.block_hash for block in blocks}
         self._kept.drop(gone)
         self._untold = [one for one in self._untold if one.block_hash not in gone]
-        told: dict[str, list[DroppedBlock]] = {}
-        for block in blocks:
-            for market_id in self._markets.pop((block.block_number, block.block_hash), ()):
-                told.setdefault(market_id, []).append(block)
-        return [(market_id, ChainDropped(blocks=tuple(found))) for market_id, found in sorted(told.items())]
+        return self._told.dropped(blocks)
 
     def _is_news(self, transaction: ChainTransaction) -> bool:
         """Whether no plan was made yet that has to do with its block."""
         return self._planned is None or transaction.block_number > self._planned
 
-    def _seen(self, facts: Iterable[ChainFact]) -> Iterable[tuple[str, ChainSeen]]:
-        grouped: dict[str, list[ChainFact]] = {}
-        for fact in facts:
-            market_id = self._labels.market_of(fact.hint.legs[0][0])
-            grouped.setdefault(market_id, []).append(fact)
-            self._markets.setdefault((fact.block_number, fact.block_hash), set()).add(market_id)
-        parts = [
-            (market_id, found[start : start + PART])
-            for market_id, found in sorted(grouped.items())
-            for start in range(0, len(found), PART)
-        ]
-        return [
-            (market_id, ChainSeen(facts=tuple(found), final_block=self._settled_block, prices=self._priced(found)))
-            for market_id, found in parts
-        ]
-
     @property
     def _settled_block(self) -> int:
         """Up to there nothing will be undone, and nothing was left open (R-31)."""
         return min(self._final, self._until if self._until is not None else 0)
-
-    def _priced(self, facts: Iterable[ChainFact]) -> tuple[TokenPrice, ...]:
-        tokens = sorted({token_id for fact in facts for token_id, _ in fact.hint.legs if token_id in self._prices})
-        return tuple(TokenPrice(token_id=token_id, price_micro=self._prices[token_id]) for token_id in tokens)
 
     def _read(self, transaction: ChainTransaction) -> _Read:
         """Its tokens of no known market, and what it is to markets: while there are any, a cycle decides about it."""
@@ -258,4 +230,4 @@ class LogsFollowed:
             self._until = block_number
         settled = self._settled_block
         self._kept.compared(block_number, self._until, settled)
-        self._markets = {place: markets for place, markets in self._markets.items() if place[0] > settled}
+        self._told.forget(settled)

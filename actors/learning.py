@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from actors.directory import NEED_PREFIX
-from actors.following import PART
 from actors.gathering import LOGS_KEY, NOTED, Cycle
 from actors.stages import NAMED_MAX, CycleStages
+from actors.told import PART
 from messages.addresses import ingest_address, market_address
 from messages.cycle import ImageTaken, MarketsNeeded, PollDone
 from messages.feeding import CheckOverdue, OverdueFill

@@ -16,7 +16,7 @@ from portfolio.adjusting import Applied, book_hint, logged_name, stands_booked
 from portfolio.booking import change_fill, next_state, retold
 from portfolio.entries import Cause, Fill, FillState
 from portfolio.events import ChainDropped, ChainSeen
-from portfolio.late_logs import LateLogs, late_logs
+from portfolio.late_logs import LateLogs, late_logs, unjudged
 from portfolio.outcomes import IssueAction, IssueRow, Severity
 from portfolio.reasons import ISSUES, IssueType, difference_severity
 from portfolio.settling import settle
@@ -51,7 +51,8 @@ def see_chain(draft: Draft, event: ChainSeen) -> None:
             taking.take(fact, prices)
         taking.settle()
     if draft.changed or len(taking.tail) > len(draft.state.tail):
-        draft.put(tail=tuple(held for held in taking.tail if held.fact.block_number > event.final_block))
+        open_ = (held for held in taking.tail if held.fact.block_number > event.final_block or unjudged(held))
+        draft.put(tail=tuple(open_))
 
 
 def drop_blocks(draft: Draft, event: ChainDropped) -> None:

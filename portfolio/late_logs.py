@@ -15,7 +15,7 @@ from portfolio.adjusting import connected
 from portfolio.comparison import STAND_IN_RESOLUTION_MICRO
 from portfolio.entries import LOGGED, Carry, Cause
 from portfolio.rows import NS_PER_MS
-from portfolio.state import BookedAdjustment, MarketState
+from portfolio.state import BookedAdjustment, Draft, MarketState, TailFact
 from portfolio.tail import ChainFact
 
 PAIRS_MAX = 10_000
@@ -41,6 +41,24 @@ def late_logs(state: MarketState, facts: Iterable[ChainFact]) -> Iterator[LateLo
             taken = {guess.entry.entry_id for guess in found.guesses}
             guesses = [guess for guess in guesses if guess.entry.entry_id not in taken]
             yield found
+
+
+def unjudged(held: TailFact) -> bool:
+    """Whether it was left to a cycle that has not compared since: its block had been dropped, or not been read."""
+    return held.fact.kept and not held.booked_as
+
+
+def judge(draft: Draft, block_number: int, equal: Collection[str]) -> None:
+    """A cycle has compared at that block: what moved only tokens that are as the chain has them is in the books."""
+    tail = draft.state.tail
+
+    def judged(held: TailFact) -> bool:
+        here = unjudged(held) and held.fact.block_number <= block_number
+        return here and all(token_id in equal for token_id, _ in held.fact.hint.legs)
+
+    left = tuple(held for held in tail if not judged(held))
+    if len(left) < len(tail):
+        draft.put(tail=left)
 
 
 def _inferred(booked: BookedAdjustment) -> bool:

@@ -23,6 +23,7 @@ from portfolio.chained import book_cancelling, cancelling
 from portfolio.comparison import TokenExam, examine_market, stand_in_difference
 from portfolio.entries import Cause
 from portfolio.images import image_of
+from portfolio.late_logs import judge
 from portfolio.orders import OrdersResult, reconcile_orders
 from portfolio.outcomes import DeltaType, IssueRow, Severity
 from portfolio.reasons import ISSUES, IssueType, difference_severity
@@ -143,6 +144,7 @@ def _by_chain(draft: Draft, view: ExternalView, chain: ChainView) -> tuple[list[
     found = {token_id: exam.difference_micro for token_id, exam in ready.items() if token_id not in shown}
     waiting = [token_id for token_id in draft.state.pending if token_id not in ready]
     equal = dict.fromkeys((exam.token_id for exam in exams if exam.difference_micro == 0), 0)
+    judge(draft, chain.block_number, equal)
     hints, held = usable_hints(_explaining(draft, view, found), equal | found, waiting)
     confirmed = []
     for token_id, exam in ready.items():

@@ -224,6 +224,9 @@ class Wiring:
             self._system.runtime.handled(writer, Ping(), ANSWER_WITHIN_S)
         self._books = self._keeper.rebuilt()
         self._start_actor(address)
+        if kind_of(address) == "gate":
+            # A reload may have been in the mailbox that is lost (S-10); settings that are in force change nothing.
+            self._tell_gate_settings()
         for told, event in self._books.recovery():
             if told == address:
                 self._post.tell(told, event)

@@ -24,7 +24,7 @@ from service.simulation.venue import Answer, Answered, Venue
 SECOND_RPC = "rpc-2"
 _PLACES = {"rpc": 1, SECOND_RPC: 2}
 _BEHIND_BLOCKS = 40
-_COMPARED_MS = 30_000
+COMPARED_MS = 30_000
 """The longest from a reading of balances until the endpoints are compared."""
 
 _MS_PER_S = 1000
@@ -81,7 +81,7 @@ class Nodes(Venue):
             branch = _Branch(self, place)
             asked = msgspec.structs.replace(asked, body=branch.question(request.body))
             super().answer(asked, headers, lambda told: answered(branch.answer(told)))
-        elif self._contradicts(3 - place, within_ms=_COMPARED_MS):
+        elif self._contradicts(3 - place, within_ms=COMPARED_MS):
             with self._without_faults():
                 super().answer(asked, headers, answered)
         elif self._now_ms() < self._silent_until_ms[place]:

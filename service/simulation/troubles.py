@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from polymarket.sandbox.server_faults import Fault
+from service.simulation.nodes import COMPARED_MS
 
 _MS_PER_S = 1000
 _DEADLINE_MS = 5_000
@@ -40,8 +41,15 @@ class Troubles:
         return self._endpoint("stale", since_ms, until_ms)
 
     def alone(self, since_ms: int, until_ms: int) -> bool:
-        """Whether only one of two endpoints answered in all that time, and nothing was wrong with that one."""
-        return self._endpoint("down", since_ms, until_ms)
+        """Whether only one of two endpoints answered in all that time, and nothing was wrong with that one.
+
+        Where one has contradicted not long before, the other one answers though it was to be silent (``nodes``).
+        """
+        answering = any(
+            fault.spec.kind == "stale" and fault.spec.path and _met(fault, since_ms - COMPARED_MS, until_ms)
+            for fault in self._played
+        )
+        return not answering and self._endpoint("down", since_ms, until_ms)
 
     def _endpoint(self, kind: str, since_ms: int, until_ms: int) -> bool:
         met = [fault for fault in self._played if fault.spec.target == "rpc" and _met(fault, since_ms, until_ms)]

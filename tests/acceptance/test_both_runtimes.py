@@ -14,10 +14,11 @@ import pytest
 from actors.base import BaseActor, Crashed, Ping, System
 from actors.supervisor import RESTARTS_MAX
 from actors.writer import LedgerWriter
-from messages.addresses import SUPERVISOR, WRITER, Address, market_address
+from messages.addresses import SUPERVISOR, WRITER, Address, gate_address, market_address
 from polymarket.sandbox.actions import FillOrder, Merge, Split, TransferOut
 from portfolio.entries import FillState
 from portfolio.outcomes import Alert, CycleStatus, OperationsReport
+from service.config.credentials import PARTS, prefix_of
 from service.rebuilt import differences, keyed
 from service.replaying import replayed
 from service.simulation.process import Poison, Seen
@@ -281,6 +282,23 @@ def test_a_market_that_crashes_comes_back_with_its_books_and_goes_on(service: Se
     service.until(lambda: fills(service, order_id), "the fill")
     service.cycles_until(lambda: service.shares() == service.held(), "the world's shares")
     assert len(fills(service, order_id)) == 1
+
+
+@pytest.mark.req("S-10", "L-12")
+def test_settings_that_were_in_the_mailbox_of_a_gate_that_crashed_are_in_force_all_the_same(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for part in PARTS:
+        monkeypatch.setenv(f"{prefix_of(WALLET)}_{part}", "00000000-0000-0000-0000-000000000000")
+    file = service.process._config.file
+    assert file is not None
+    file.write_text(file.read_text(encoding="utf-8") + '\n[strategies.second]\nmarkets = ["0x' + 64 * "0" + '"]\n')
+    gate = gate_address(WALLET)
+    before = service.ref(gate)
+    service.tell(gate, Poison())
+    service.process.reload_config()
+    service.until(lambda: service.ref(gate) not in {None, before}, "a restart")
+    service.until(lambda: service.process.gate("second") is not None, "the strategy")
 
 
 @pytest.mark.req("L-12")

@@ -269,8 +269,8 @@ MUTANTS = (
     Mutant(
         name="book a log twice",
         file="portfolio/reconciling.py",
-        old=" and not stands_booked(draft.state, hint.logged_as))",
-        new=")",
+        old="hint for hint in logs.values() if not stands_booked(draft.state, hint.logged_as))",
+        new="logs.values())",
         test=f"{LOGGED}::test_one_log_is_booked_once_however_often_it_is_read",
     ),
     Mutant(
@@ -312,7 +312,7 @@ MUTANTS = (
     Mutant(
         name="forget the logs of a difference that waits",
         file="actors/following.py",
-        old="        if self._until is None or (agreed and not waits):",
+        old="        if self._until is None or (agreed and self._complete and not waits):",
         new="        if True:",
         test="tests/unit/actors/test_following.py"
         "::test_while_a_difference_waits_its_blocks_are_read_again_by_a_watcher_that_knows_nothing",

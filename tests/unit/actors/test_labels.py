@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from actors import following
-from actors.following import PART, LogsFollowed
+from actors.following import LogsFollowed
 from actors.labels import Labels
+from actors.told import PART
 from messages.following import ChainFollowed
 from portfolio.chain import ChainTransaction, ChangeKind, OrderFilled, TokenTransfer
 from portfolio.events import ChainSeen

@@ -122,3 +122,27 @@ def test_of_very_many_only_all_are_held_against_all(monkeypatch: pytest.MonkeyPa
         book.chain(*kept(CAME, more))
         assert book.shares() == yes * SHARE
         assert [name.startswith("chain:") for name in names(book)] == expected
+
+
+@pytest.mark.req("X-14", "X-01", "L-14")
+def test_what_was_undone_and_is_back_waits_for_a_comparison_however_final_its_block_is() -> None:
+    """Its block was dropped and came back while nothing was compared; until when logs are needed was told wrongly."""
+    book = holding()
+    book.chain(CAME)
+    book.look(balances(52, yes=12))
+    book.drop(CAME)
+    book.chain(*kept(CAME))
+    book.chain(final=60)
+    book.chain(*kept(CAME), final=60)
+    assert [held.booked_as for held in book.state.tail] == [""]
+    book.look(balances(61, yes=12))
+    assert ([entry.entry_id for entry in book.entries()], book.shares()) == ([f"{CAME.hint.logged_as}#2"], 12 * SHARE)
+
+
+@pytest.mark.req("X-01", "R-31")
+def test_what_a_comparison_finds_in_the_books_is_held_no_longer() -> None:
+    book = holding()
+    book.chain(*kept(SPLIT))
+    for block, left in ((49, 1), (53, 0)):
+        book.look(balances(block))
+        assert len(book.state.tail) == left
