@@ -22,7 +22,7 @@ TEST_GROUPS := test-whole test-rest
 TEST_LOGS := .pytest_cache
 say = @printf '\033[1m%s\033[0m\n' '$(1)' >&2
 
-.PHONY: help demo test $(TEST_GROUPS) check format-check lint types contracts audit coverage-gates bench docs mutants simulated-mutants lock
+.PHONY: help demo test $(TEST_GROUPS) check format-check lint types contracts audit coverage-gates bench docs mutants seeds simulated-mutants lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -99,6 +99,15 @@ docs: $(STAMP) ## generate the reference pages
 mutants: $(STAMP) ## plant faults in the code; each must be caught by a named test
 	$(call say,mutants: plant faults one by one and run the test that must catch each)
 	@$(BIN)/python -m tests.mutants
+
+# The fixed seeds are a gate. Fresh ones look for what nobody knows yet: what they find is told, with the command that
+# repeats it, and fails nothing, since it is no fault of the change that happened to be there.
+seeds: $(STAMP) ## simulate a fixed set of seeds, then a few fresh ones; SEEDS=0:100 FRESH=8
+	$(call say,seeds: simulate $(or $(SEEDS),0:100) with all faults)
+	@$(BIN)/portfolio-sync simulate --seeds '$(or $(SEEDS),0:100)'
+	@first=$$(((RANDOM << 14) + RANDOM)); last=$$((first + $(or $(FRESH),8))); \
+	printf '\033[1mseeds: fresh ones, %s\033[0m\n' "$$first:$$last" >&2; \
+	$(BIN)/portfolio-sync simulate --seeds "$$first:$$last" || echo 'seeds: a fresh one failed; it is worth an issue' >&2
 
 simulated-mutants: $(STAMP) ## plant faults in the code; the simulator must find each
 	$(call say,simulated-mutants: plant faults one by one and simulate seeds until one fails)

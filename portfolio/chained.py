@@ -16,7 +16,7 @@ from portfolio.adjusting import Applied, book_hint, logged_name, stands_booked
 from portfolio.booking import change_fill, next_state, retold
 from portfolio.entries import Cause, Fill, FillState
 from portfolio.events import ChainDropped, ChainSeen
-from portfolio.late_logs import LateLogs, late_logs, unjudged
+from portfolio.late_logs import LateLogs, late_logs, put_in_place, unjudged
 from portfolio.outcomes import IssueAction, IssueRow, Severity
 from portfolio.reasons import ISSUES, IssueType, difference_severity
 from portfolio.settling import settle
@@ -152,17 +152,12 @@ class _Taking:
                 yield fact
 
     def replace(self, late: LateLogs, prices: Mapping[str, int]) -> None:
-        """Put the logs in the place of what was inferred before they could be read; it was reported then (D-12)."""
+        """Put the logs in the place of what was inferred before they could be read."""
+        for held in put_in_place(self._draft, late, prices):
+            self._moved.update(dict(held.fact.hint.legs))
+            self._keep(held)
         for guess in late.guesses:
-            self._draft.put_adjustment(replace(guess, superseded=True))
-            self._draft.refold(guess.entry.at)
             self._moved.subtract({effect.token_id: effect.shares_micro for effect in guess.effects})
-        for fact in late.facts:
-            self._draft.evidence = fact.hint.evidence
-            name = logged_name(self._draft.state, fact.hint)
-            book_hint(self._draft, fact.hint, name, prices)
-            self._moved.update(dict(fact.hint.legs))
-            self._keep(TailFact(fact=fact, booked_as=name[0]))
 
     def take(self, fact: ChainFact, prices: Mapping[str, int]) -> None:
         """Book it, or keep it until its trade comes, unless it is known."""

@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
-from portfolio.adjusting import connected
+from portfolio.adjusting import book_hint, connected, logged_name
 from portfolio.comparison import STAND_IN_RESOLUTION_MICRO
 from portfolio.entries import LOGGED, Carry, Cause
 from portfolio.rows import NS_PER_MS
@@ -41,6 +42,29 @@ def late_logs(state: MarketState, facts: Iterable[ChainFact]) -> Iterator[LateLo
             taken = {guess.entry.entry_id for guess in found.guesses}
             guesses = [guess for guess in guesses if guess.entry.entry_id not in taken]
             yield found
+
+
+def put_in_place(draft: Draft, late: LateLogs, prices: Mapping[str, int]) -> list[TailFact]:
+    """The logs take the place of what was inferred, which was reported then (D-12); each with its entry."""
+    for guess in late.guesses:
+        draft.put_adjustment(replace(guess, superseded=True))
+        draft.refold(guess.entry.at)
+    booked = []
+    for fact in late.facts:
+        draft.evidence = fact.hint.evidence
+        name = logged_name(draft.state, fact.hint)
+        book_hint(draft, fact.hint, name, prices)
+        booked.append(TailFact(fact=fact, booked_as=name[0]))
+    return booked
+
+
+def explain(draft: Draft, prices: Mapping[str, int]) -> None:
+    """After a comparison: what waits here may tell what this one, or earlier ones, with another witness too, inferred.
+
+    One log may explain what several of them have found, each a part of it.
+    """
+    for late in late_logs(draft.state, [held.fact for held in draft.state.tail if not held.booked_as]):
+        put_in_place(draft, late, prices)
 
 
 def unjudged(held: TailFact) -> bool:

@@ -23,7 +23,7 @@ from portfolio.chained import book_cancelling, cancelling
 from portfolio.comparison import TokenExam, examine_market, stand_in_difference
 from portfolio.entries import Cause
 from portfolio.images import image_of
-from portfolio.late_logs import judge
+from portfolio.late_logs import explain, judge
 from portfolio.orders import OrdersResult, reconcile_orders
 from portfolio.outcomes import DeltaType, IssueRow, Severity
 from portfolio.reasons import ISSUES, IssueType, difference_severity
@@ -64,6 +64,7 @@ def reconcile(draft: Draft, view: ExternalView) -> Reconciled:
     if view.orders is not None:
         orders = reconcile_orders(draft, view, view.orders)
     applied = _positions(draft, view)
+    explain(draft, prices)
     # What happened before the wallet's first cycle is history, not drift.
     noted = tuple(
         Applied(

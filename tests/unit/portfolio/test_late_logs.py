@@ -146,3 +146,27 @@ def test_what_a_comparison_finds_in_the_books_is_held_no_longer() -> None:
     for block, left in ((49, 1), (53, 0)):
         book.look(balances(block))
         assert len(book.state.tail) == left
+
+
+@pytest.mark.req("D-12", "L-14")
+def test_one_log_explains_what_two_comparisons_found_a_part_of_each() -> None:
+    """The other leg's market was not known to the first one."""
+    book = shown(yes=10, no=14)
+    book.look(balances(54, yes=14, no=14))
+    book.chain(*kept(SPLIT))
+    assert len(names(book)) == 1, "half of it"
+    book.look(balances(55, yes=14, no=14))
+    assert (names(book), book.state.pending) == ([SPLIT.hint.logged_as], {})
+    assert (book.shares(), book.shares(NO), book.position().cost_basis_micro) == (14 * SHARE, 14 * SHARE, 6_000_000)
+
+
+@pytest.mark.req("D-12", "D-13", "R-01", "R-21")
+def test_a_log_that_waits_for_its_trade_explains_what_the_data_api_shows_instead_of_the_chain() -> None:
+    book = holding()
+    bought = filled(order_id="0xb")
+    book.chain(bought)
+    for _ in range(2):
+        book.now_ms += MINUTE
+        book.look(stand_in=(data_row(YES, 13 * SHARE),))
+    assert (names(book), book.shares()) == ([bought.hint.logged_as], 13 * SHARE)
+    assert book.state.unasked_orders == ("0xb",)
