@@ -186,9 +186,14 @@ def connected(hints: Sequence[CauseHint]) -> list[list[CauseHint]]:
     return [members for _, members in groups]
 
 
-def _book(draft: Draft, entry: Adjustment, cash_micro: int) -> None:
+def _book(draft: Draft, entry: Adjustment, cash_micro: int, *, rounded: bool = False) -> None:
     booked = BookedAdjustment(
-        entry=entry, effects=(), cash_micro=cash_micro, superseded=False, booked_at_ms=draft.now_ms
+        entry=entry,
+        effects=(),
+        cash_micro=cash_micro,
+        superseded=False,
+        booked_at_ms=draft.now_ms,
+        rounded=rounded,
     )
     draft.put_adjustment(booked)
     draft.append_then(entry, lambda effects: _did(draft, replace(booked, effects=effects)))
@@ -316,7 +321,7 @@ def _untracked(
         cause = Cause.UNTRACKED_INCREASE if item.difference_micro > 0 else Cause.UNTRACKED_REDUCTION
         leg = (item.token_id, item.difference_micro, prices.get(item.token_id, 0))
         entry = _carry(cause, item.condition_id, leg, name, item.evidence)
-    _book(draft, entry, 0)
+    _book(draft, entry, 0, rounded=view.chain is None)
     return Applied(
         token_id=item.token_id,
         condition_id=item.condition_id,

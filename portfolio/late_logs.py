@@ -105,7 +105,7 @@ def _same(facts: Sequence[ChainFact], guesses: Sequence[BookedAdjustment]) -> La
     for some in [logs] if whole else range(logs, 0, -1):
         told = _told(facts[:some])
         for few in [entries] if whole else range(entries, 0, -1):
-            if _equal(told, _guessed(of_them[:few]), few):
+            if _equal(told, of_them[:few]):
                 return LateLogs(facts=tuple(facts[:some]), guesses=tuple(of_them[:few]))
     return None
 
@@ -130,8 +130,9 @@ def _guessed(booked: Iterable[BookedAdjustment]) -> Mapping[str, int]:
     return found
 
 
-def _equal(told: Mapping[str, int], guessed: Mapping[str, int], guesses: int) -> bool:
-    """The witness that showed it first may have rounded each of its figures."""
-    near = STAND_IN_RESOLUTION_MICRO * guesses
+def _equal(told: Mapping[str, int], guesses: Sequence[BookedAdjustment]) -> bool:
+    """The Data API rounds each of its figures; the chain does not."""
+    near = STAND_IN_RESOLUTION_MICRO * sum(guess.rounded for guess in guesses)
+    guessed = _guessed(guesses)
     tokens: Collection[str] = told.keys() | guessed.keys()
     return all(abs(told.get(token_id, 0) - guessed.get(token_id, 0)) <= near for token_id in tokens)

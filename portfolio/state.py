@@ -54,7 +54,7 @@ class BookedFill(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 class BookedAdjustment(msgspec.Struct, frozen=True, kw_only=True):
     """An adjustment with what it did when it was booked. ``superseded``: the real entry came later (D-12).
 
-    ``operator`` and ``reason`` are set where a person made it (L-26).
+    ``operator`` and ``reason`` are set where a person made it (L-26). ``rounded``: the Data API alone showed it.
     """
 
     entry: Adjustment
@@ -64,6 +64,7 @@ class BookedAdjustment(msgspec.Struct, frozen=True, kw_only=True):
     booked_at_ms: int
     operator: str = ""
     reason: str = ""
+    rounded: bool = False
 
 
 class PendingToken(msgspec.Struct, frozen=True, kw_only=True):

@@ -53,7 +53,7 @@ def guessed(draft: Draft, leg: tuple[str, int], at_ns: int) -> BookedAdjustment 
         if standing(booked)
         and _transaction(booked.entry) is None
         and booked.effects[0].token_id == token_id
-        and abs(shares_of(booked) - shares) <= STAND_IN_RESOLUTION_MICRO
+        and abs(shares_of(booked) - shares) <= (STAND_IN_RESOLUTION_MICRO if booked.rounded else 0)
         and at_ns < booked.entry.at.at_ns
     ]
     return min(candidates, key=lambda booked: (booked.entry.at, booked.entry.entry_id), default=None)

@@ -170,3 +170,12 @@ def test_a_log_that_waits_for_its_trade_explains_what_the_data_api_shows_instead
         book.look(stand_in=(data_row(YES, 13 * SHARE),))
     assert (names(book), book.shares()) == ([bought.hint.logged_as], 13 * SHARE)
     assert book.state.unasked_orders == ("0xb",)
+
+
+@pytest.mark.req("D-12", "L-13")
+def test_what_a_balance_showed_to_the_unit_is_no_other_figure_that_is_near_it() -> None:
+    book = shown(yes=12)
+    book.chain(*kept(fact(Cause.TRANSFER_IN, 0, {YES: 2 * SHARE - 46}, tx="0xd", block=51)))
+    assert book.shares() == 12 * SHARE
+    book.chain(fact(Cause.TRANSFER_IN, 0, {YES: 2 * SHARE - 46}, tx="0xe", block=51, log=9))
+    assert book.shares() == 14 * SHARE - 46
