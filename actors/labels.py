@@ -44,11 +44,13 @@ class Labels:
 
     def _put(self, known: Iterable[tuple[str, str, TokenPlace]]) -> None:
         """Market, token, and where the token belongs."""
-        tokens = dict(self.book.tokens)
+        new: dict[str, TokenPlace] = {}
         for market_id, token_id, place in known:
             self._markets[token_id] = market_id
-            tokens[token_id] = place
-        if tokens != self.book.tokens:
+            if self.book.tokens.get(token_id) != place:
+                new[token_id] = place
+        if new:
+            tokens = {**self.book.tokens, **new}
             self.book = msgspec.structs.replace(self.book, tokens=tokens)
             self._labelled = {}
 

@@ -32,10 +32,10 @@ class LateLogs(msgspec.Struct, frozen=True, kw_only=True):
 
 def late_logs(state: MarketState, facts: Iterable[ChainFact]) -> Iterator[LateLogs]:
     """What of these logs, in the chain's order, stands in entries without a log; each log and entry once at most."""
-    guesses = sorted((one for one in state.adjustments.values() if _inferred(one)), key=_order)
+    by_hint = {fact.hint: fact for fact in facts}
+    guesses = sorted((one for one in state.adjustments.values() if _inferred(one)), key=_order) if by_hint else []
     if not guesses:
         return
-    by_hint = {fact.hint: fact for fact in facts}
     for group in connected(tuple(by_hint)):
         found = _same([by_hint[hint] for hint in group], guesses)
         if found is not None:
