@@ -46,12 +46,15 @@ def late_logs(state: MarketState, facts: Iterable[ChainFact]) -> Iterator[LateLo
 
 def put_in_place(draft: Draft, late: LateLogs, prices: Mapping[str, int]) -> list[TailFact]:
     """The logs take the place of what was inferred, which was reported then (D-12); each with its entry."""
+    for token_id in sorted(set().union(*map(_tokens, late.guesses))):
+        draft.evidence_of[token_id] = late.facts[0].hint.evidence
     for guess in late.guesses:
         draft.put_adjustment(replace(guess, superseded=True))
         draft.refold(guess.entry.at)
     booked = []
     for fact in late.facts:
         draft.evidence = fact.hint.evidence
+        draft.evidence_of |= dict.fromkeys((token_id for token_id, _ in fact.hint.legs), fact.hint.evidence)
         name = logged_name(draft.state, fact.hint)
         book_hint(draft, fact.hint, name, prices)
         booked.append(TailFact(fact=fact, booked_as=name[0]))
@@ -63,8 +66,10 @@ def explain(draft: Draft, prices: Mapping[str, int]) -> None:
 
     One log may explain what several of them have found, each a part of it.
     """
-    for late in late_logs(draft.state, [held.fact for held in draft.state.tail if not held.booked_as]):
-        put_in_place(draft, late, prices)
+    waiting = [held.fact for held in draft.state.tail if not held.booked_as]
+    for late in late_logs(draft.state, waiting):
+        with draft.folding_once():
+            put_in_place(draft, late, prices)
 
 
 def unjudged(held: TailFact) -> bool:

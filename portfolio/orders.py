@@ -57,14 +57,20 @@ def see_order(draft: Draft, event: OrderSeen) -> None:
     if known is None:
         if event.feed == "backfill" or shown.order_id in draft.state.ignored_orders:
             return
-        follow(draft, adopted(shown, at_ns, _booked(draft, shown.order_id), draft.now_ms))
+        _follow_alone(draft, adopted(shown, at_ns, _booked(draft, shown.order_id), draft.now_ms))
         return
     order = merged(known, shown, at_ns)
     if order == known:
         told, found = ((one.size_matched_micro, ORDER_RANK[one.status]) for one in (shown, known))
         draft.counted.append("repeated_order_message" if told == found else "late_order_message")
         return
+    _follow_alone(draft, order)
+
+
+def _follow_alone(draft: Draft, order: OrderState) -> None:
+    """Follow the one order of an event: it is the evidence for the other outcome too, where a pair was merged since."""
     follow(draft, order)
+    draft.evidence = draft.evidence_of.get(order.token_id, draft.evidence)
 
 
 def follow(draft: Draft, order: OrderState) -> None:

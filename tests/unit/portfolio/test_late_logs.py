@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from portfolio.entries import Cause
-from portfolio.outcomes import IssueRow
+from portfolio.outcomes import AdjustmentRow, IssueRow
 from portfolio.tail import ChainFact
 from tests.unit.portfolio.chain_facts import ChainBook, balances, fact, filled, holding, moved
 from tests.unit.portfolio.markets import MINUTE, NO, SHARE, YES, data_row
@@ -179,3 +179,14 @@ def test_what_a_balance_showed_to_the_unit_is_no_other_figure_that_is_near_it() 
     assert book.shares() == 12 * SHARE
     book.chain(fact(Cause.TRANSFER_IN, 0, {YES: 2 * SHARE - 46}, tx="0xe", block=51, log=9))
     assert book.shares() == 14 * SHARE - 46
+
+
+@pytest.mark.req("D-02", "L-14")
+def test_what_the_log_changes_of_earlier_numbers_is_stated_with_the_log_as_its_evidence() -> None:
+    book = shown(yes=10, no=14)
+    book.look(balances(54, yes=14, no=14))
+    book.chain(*kept(SPLIT))
+    book.look(balances(55, yes=14, no=14))
+    stated = [row for row in book.all(AdjustmentRow) if row.cause is Cause.RESTATED]
+    assert stated
+    assert {row.evidence for row in stated} == {SPLIT.hint.evidence}

@@ -14,6 +14,7 @@ from portfolio.outcomes import AdjustmentRow, FillRow
 from portfolio.position import fold
 from portfolio.provisional import PROVISIONAL, provisional_fills
 from portfolio.views import DUST_MICRO
+from tests.unit.portfolio.chain_facts import holding, merged
 from tests.unit.portfolio.markets import (
     CENT,
     MINUTE,
@@ -381,3 +382,14 @@ def test_history_that_was_matched_before_the_opening_is_no_drift_when_the_order_
     assert (book.order().status, book.order().waiting_micro) == (OrderStatus.CANCELED, 5 * SHARE)
     book.see(leg(size=5 * SHARE, at_ms=book.now_ms))
     assert (book.order().closed_at_ms, book.shares()) == (book.now_ms, 1_005 * SHARE)
+
+
+@pytest.mark.req("D-02", "D-03", "L-14")
+def test_a_late_figure_is_the_evidence_for_what_it_changes_of_both_outcomes() -> None:
+    """A pair was merged after the match: what its shares had cost changes with it."""
+    book = holding()
+    book.chain(merged())
+    book.show(order("o9", price_micro=90 * CENT, size_matched_micro=4 * SHARE), at_ms=T0 + SECOND)
+    stated = book.last(AdjustmentRow)
+    assert len({row.token_id for row in stated}) == 2
+    assert {row.evidence for row in stated} == {"order o9 shows 4.0 matched, its trades were not all seen"}
