@@ -19,8 +19,8 @@ from portfolio.rows import NS_PER_MS
 from portfolio.state import BookedAdjustment, Draft, MarketState, TailFact
 from portfolio.tail import ChainFact
 
-PAIRS_MAX = 10_000
-"""Pairs of so many first logs with so many first entries that are tried; of more, only all with all."""
+PAIRS_MAX = 1_000
+"""Pairs of so many first logs and first entries that are tried: some ms of work. Of more, only all with all."""
 
 
 class LateLogs(msgspec.Struct, frozen=True, kw_only=True):
