@@ -85,7 +85,10 @@ class _OtherCode:
         code, said, complaint = self._run(*command, "--json", *wanted)
         if code:
             raise ServiceError(f"the version in {self.tree} cannot replay this journal (exit code {code}): {complaint}")
-        document: Any = msgspec.json.decode(said)
+        try:
+            document: Any = msgspec.json.decode(said)
+        except msgspec.DecodeError as error:
+            raise ServiceError(f"the version in {self.tree} told its state in no JSON: {error}") from error
         if not isinstance(document, dict) or not document.get("state"):
             raise ServiceError(f"the version in {self.tree} is too old to be compared: its replay shows no state")
         return document

@@ -179,6 +179,12 @@ def test_a_version_that_fails_is_told_with_its_last_line(config: Config, tree: P
         other_code(config, tree, journal_file=GOLDEN_JOURNAL)
 
 
+def test_a_version_that_says_more_than_its_document_is_told_from_one_that_fails(config: Config, tree: Path) -> None:
+    add(tree, "service/replaying.py", "print('a word of its own')")
+    with pytest.raises(ServiceError, match="told its state in no JSON"):
+        other_code(config, tree, journal_file=GOLDEN_JOURNAL)
+
+
 def test_a_version_without_a_state_to_show_is_too_old(config: Config, tree: Path) -> None:
     text = "_replay = replay\n\n\ndef replay(*given):\n    return {**_replay(*given), 'state': None}"
     add(tree, "service/replaying.py", text)
